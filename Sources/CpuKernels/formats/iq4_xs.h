@@ -1,0 +1,39 @@
+// IQ4_XS: 256 weights in 136 bytes, 8 groups of 32: w = d * (sc - 32) * table[index], sc in 0..63; the code is the
+// entry.
+#ifndef TILEWRIGHT_FORMATS_IQ4_XS_H
+#define TILEWRIGHT_FORMATS_IQ4_XS_H
+
+#include "bits.h"
+
+namespace tw {
+namespace {
+
+struct IQ4_XS {
+  using Block = tw_block_iq4_xs;
+  static constexpr const char* kName = "iq4_xs";
+  static constexpr int kId = 28;
+  static constexpr int kBlock = 256;
+  static constexpr int kBytes = sizeof(Block);
+  static constexpr int kGroup = 32;
+  static constexpr bool kHasMin = false;
+  static constexpr int kZero = 0;
+
+  static void codes(const Block& block, int8_t* q, float* scale, float* min) {
+    (void)min;
+    const float d = f16_to_f32(block.d);
+    for (int g = 0; g < 8; ++g) {
+      unpack_nibbles(block.qs + 16 * g, 16, q + 32 * g);
+      const int low = (block.scales_l[g / 2] >> (4 * (g % 2))) & 15;
+      const int high = (block.scales_h >> (2 * g)) & 3;
+      scale[g] = d * static_cast<float>((low | (high << 4)) - 32);
+    }
+    for (int i = 0; i < 256; ++i) q[i] = kIq4Values[q[i]];
+  }
+
+  static void decode(const Block& block, float* out) { decode_codes<IQ4_XS>(block, out); }
+};
+
+}  // namespace
+}  // namespace tw
+
+#endif

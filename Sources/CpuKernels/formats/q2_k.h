@@ -1,0 +1,36 @@
+// Q2_K: 256 weights in 84 bytes, 16 groups of 16: w = d * sc * q - dmin * m, q in 0..3, sc and m in 0..15.
+#ifndef TILEWRIGHT_FORMATS_Q2_K_H
+#define TILEWRIGHT_FORMATS_Q2_K_H
+
+#include "bits.h"
+
+namespace tw {
+namespace {
+
+struct Q2_K {
+  using Block = tw_block_q2_k;
+  static constexpr const char* kName = "q2_k";
+  static constexpr int kId = 21;
+  static constexpr int kBlock = 256;
+  static constexpr int kBytes = sizeof(Block);
+  static constexpr int kGroup = 16;
+  static constexpr bool kHasMin = true;
+  static constexpr int kZero = 0;
+
+  static void codes(const Block& block, int8_t* q, float* scale, float* min) {
+    unpack_crumbs(block.qs, q);
+    const float d = f16_to_f32(block.d);
+    const float dmin = f16_to_f32(block.dmin);
+    for (int g = 0; g < 16; ++g) {
+      scale[g] = d * static_cast<float>(block.scales[g] & 15);
+      min[g] = dmin * static_cast<float>(block.scales[g] >> 4);
+    }
+  }
+
+  static void decode(const Block& block, float* out) { decode_codes<Q2_K>(block, out); }
+};
+
+}  // namespace
+}  // namespace tw
+
+#endif

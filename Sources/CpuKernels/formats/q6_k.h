@@ -1,0 +1,36 @@
+// Q6_K: 256 weights in 210 bytes, 16 groups of 16: w = d * sc * (q - 32), q in 0..63, sc in -128..127.
+#ifndef TILEWRIGHT_FORMATS_Q6_K_H
+#define TILEWRIGHT_FORMATS_Q6_K_H
+
+#include "bits.h"
+
+namespace tw {
+namespace {
+
+struct Q6_K {
+  using Block = tw_block_q6_k;
+  static constexpr const char* kName = "q6_k";
+  static constexpr int kId = 25;
+  static constexpr int kBlock = 256;
+  static constexpr int kBytes = sizeof(Block);
+  static constexpr int kGroup = 16;
+  static constexpr bool kHasMin = false;
+  static constexpr int kZero = 32;
+
+  static void codes(const Block& block, int8_t* q, float* scale, float* min) {
+    (void)min;
+    for (int h = 0; h < 2; ++h) unpack_nibbles(block.ql + 64 * h, 64, q + 128 * h);
+    int8_t top[256];
+    unpack_crumbs(block.qh, top);
+    for (int i = 0; i < 256; ++i) q[i] = static_cast<int8_t>(q[i] | (top[i] << 4));
+    const float d = f16_to_f32(block.d);
+    for (int g = 0; g < 16; ++g) scale[g] = d * static_cast<float>(block.scales[g]);
+  }
+
+  static void decode(const Block& block, float* out) { decode_codes<Q6_K>(block, out); }
+};
+
+}  // namespace
+}  // namespace tw
+
+#endif

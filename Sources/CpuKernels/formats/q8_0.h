@@ -1,0 +1,32 @@
+// Q8_0: 32 weights in 34 bytes, w = d * q, q in -128..127.
+#ifndef TILEWRIGHT_FORMATS_Q8_0_H
+#define TILEWRIGHT_FORMATS_Q8_0_H
+
+#include "bits.h"
+
+namespace tw {
+namespace {
+
+struct Q8_0 {
+  using Block = tw_block_q8_0;
+  static constexpr const char* kName = "q8_0";
+  static constexpr int kId = 20;
+  static constexpr int kBlock = 32;
+  static constexpr int kBytes = sizeof(Block);
+  static constexpr int kGroup = 32;
+  static constexpr bool kHasMin = false;
+  static constexpr int kZero = 0;
+
+  static void codes(const Block& block, int8_t* q, float* scale, float* min) {
+    (void)min;
+    memcpy(q, block.qs, sizeof block.qs);
+    scale[0] = f16_to_f32(block.d);
+  }
+
+  static void decode(const Block& block, float* out) { decode_codes<Q8_0>(block, out); }
+};
+
+}  // namespace
+}  // namespace tw
+
+#endif
