@@ -5,6 +5,13 @@
 #include "atomic.h"
 #include "simdgroup_matrix.h"
 
+#ifdef MSL_SAN
+// Tells the runtime that this module reports its loads and stores.
+extern "C" {
+extern __attribute__((used)) const __constant int simt_module_hooks = 1;
+}
+#endif
+
 namespace msl {
 enum argument_kind { KIND_BUFFER = 0x000, KIND_THREADGROUP = 0x100, KIND_BUILTIN = 0x200 };
 

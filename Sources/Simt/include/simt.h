@@ -1,0 +1,77 @@
+/*
+ * The SIMT executor's C interface: run a compiled kernel module on the CPU, one fibre per GPU thread, and report what it
+ * did wrong. One dispatch at a time per process; not thread-safe.
+ */
+#ifndef SIMT_H
+#define SIMT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct simt_module simt_module;
+
+/* Load a shared object that the test bed compiled. NULL on failure, with the reason in `error`. */
+simt_module* simt_load(const char* path, char* error, size_t error_size);
+void simt_unload(simt_module* module);
+
+/* Number of threads in a simdgroup or wave: 32, or 64 for HIP kernels compiled so. */
+uint32_t simt_wave(const simt_module* module);
+uint32_t simt_kernel_count(const simt_module* module);
+const char* simt_kernel_name(const simt_module* module, uint32_t index);
+
+/* Value of [[function_constant(id)]]; 0 on success, -1 if the module has no such constant or another size. */
+int simt_set_constant(simt_module* module, uint32_t id, const void* value, size_t size);
+/* Make every function constant undefined and zero again. */
+void simt_clear_constants(simt_module* module);
+
+enum simt_buffer_flags {
+  SIMT_BUFFER_READ_ONLY = 1, /* the kernel cannot write it: `device const` or `constant` */
+  SIMT_BUFFER_CONSTANT = 2,  /* the constant address space: counted apart */
+  SIMT_BUFFER_OUTPUT = 4,    /* starts undefined: filled with NaN bits, and reading it before writing is reported */
+  SIMT_BUFFER_MUST_WRITE = 8 /* every byte of it has to be written */
+};
+
+typedef struct {
+  uint32_t index;
+  uint32_t flags;
+  void* data; /* copied in before the run and, unless read-only, out after it */
+  uint64_t size;
+  int32_t same_as; /* -1, or the index of another binding whose memory this one shares */
+  const char* name; /* for reports; may be NULL */
+} simt_binding;
+
+enum simt_order { SIMT_FORWARD = 0, SIMT_REVERSE = 1, SIMT_RANDOM = 2 };
+enum simt_dispatch_flags {
+  SIMT_GRID_IN_THREADS = 1, /* `grid` counts threads (dispatchThreads), else threadgroups (dispatchThreadgroups) */
+  SIMT_COUNT = 2            /* count traffic; needs a module compiled with hooks */
+};
+
+typedef struct {
+  const char* kernel;
+  uint32_t grid[3];
+  uint32_t group[3]; /* threads per threadgroup */
+  uint32_t flags;
+  uint32_t order;
+  uint64_t seed;
+  uint32_t max_threads; /* of the kernel's attribute; 0: 1024 */
+  uint32_t binding_count;
+  const simt_binding* bindings;
+  uint32_t threadgroup_count;
+  const uint32_t* threadgroup_bytes; /* by [[threadgroup(n)]] index */
+} simt_dispatch;
+
+/*
+ * Run one dispatch. Gives a JSON document (free it with simt_free): { "ok", "findings": [...], "counters": {...} }.
+ * Program counters in it are offsets into the module's file, for a symbolizer. NULL only when memory is short.
+ */
+char* simt_run(simt_module* module, const simt_dispatch* dispatch);
+void simt_free(char* report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,71 @@
+import type { Finding } from './rewrite/signature.ts';
+
+/** Which rule a message of clang belongs to; the first match counts. */
+const RULES: readonly (readonly [RegExp, string])[] = [
+  [/threadgroup variables take more than/, 'threadgroup-memory'],
+  [/builtin|\[\[(buffer|threadgroup)\(n\)\]\]/, 'argument-type'],
+  [/simdgroup_matrix/, 'simdgroup-matrix'],
+  [/simd functions take/, 'simd-type'],
+  [/as_type/, 'as-type'],
+  [/address space|address-space/, 'address-space'],
+  [/program scope variable|static local variable/, 'program-scope'],
+  [/read-only|const-qualified|not assignable|cannot assign/, 'constant-write'],
+  [/use of undeclared|unknown type name|no member named|no type named|is not a template name/, 'undeclared'],
+  [/no matching (function|member function|constructor)|no viable|cannot convert|incompatible|ambiguous/, 'type'],
+];
+
+interface Message {
+  file: string;
+  line: number;
+  column: number;
+  kind: string;
+  text: string;
+}
+
+/**
+ * Errors of clang as findings. An error inside our headers is moved to the line of the user's that led there, which
+ * follows it as a note.
+ */
+export function diagnostics(stderr: string, shim: string, otherwise: string): Finding[] {
+  const messages: Message[] = [];
+  for (const line of stderr.split('\n')) {
+    const match = /^(.*?):(\d+):(\d+): (fatal error|error|warning|note): (.*)$/.exec(line);
+    if (match !== null) {
+      const [, file, row, column, kind, text] = match as unknown as [string, string, string, string, string, string];
+      messages.push({ file, line: Number(row), column: Number(column), kind, text });
+    }
+  }
+  const findings: Finding[] = [];
+  messages.forEach((message, i) => {
+    if (!/error$/.test(message.kind)) return;
+    let place = message;
+    for (let k = i + 1; place.file.startsWith(shim) && messages[k]?.kind === 'note'; k++) {
+      if (!messages[k]!.file.startsWith(shim)) place = messages[k]!;
+    }
+    if (/too many errors emitted/.test(message.text)) return;
+    const rule = otherwise === 'preprocess' ? otherwise : (RULES.find(([pattern]) => pattern.test(message.text))?.[1] ?? otherwise);
+    const text = readable(message.text);
+    const last = findings[findings.length - 1];
+    if (last !== undefined && last.line === place.line && last.message === text) return;
+    findings.push({ rule, message: text, file: place.file, line: place.line, column: place.column });
+  });
+  if (findings.length === 0) {
+    const first = stderr.split('\n').find((line) => line.trim() !== '') ?? 'clang failed without a message';
+    findings.push({ rule: otherwise, message: first, file: '<clang>', line: 0 });
+  }
+  return findings;
+}
+
+/** Clang's names for the address spaces back to Metal's. */
+function readable(text: string): string {
+  return text
+    .replace(/const __constant\b/g, 'constant')
+    .replace(/\b__constant\b/g, 'constant')
+    .replace(/\b__global\b/g, 'device')
+    .replace(/\b__local\b/g, 'threadgroup')
+    .replace(/\b__private\b/g, 'thread')
+    .replace(/\b__generic\b/g, 'generic')
+    .replace(/\b(\w+)_derived\b/g, '$1')
+    .replace(/static assertion failed due to requirement '[^']*': /g, '')
+    .replace(/static assertion failed: /g, '');
+}
