@@ -1,0 +1,42 @@
+import { isAbsolute, relative } from 'node:path';
+import { type CompileOptions, preprocess, rewrite, typeCheck } from './compile.ts';
+import { lint } from './lint/lint.ts';
+import type { Finding, ModuleSignature } from './rewrite/signature.ts';
+
+export interface CheckResult {
+  readonly findings: readonly Finding[];
+  /** Undefined when the file could not be read that far. */
+  readonly signature?: ModuleSignature;
+}
+
+/** Lint and type-check a kernel file; nothing of it runs. */
+export async function checkKernels(path: string, options: CompileOptions = {}): Promise<CheckResult> {
+  const source = await preprocess(path, options);
+  if (!('text' in source)) return { findings: source };
+  const rewritten = rewrite(source, { ...options, check: true });
+  if ('rule' in rewritten) return { findings: [rewritten] };
+  const own = source.dialect === 'msl' ? lint(rewritten) : [];
+  const findings = [...rewritten.findings, ...own, ...(await typeCheck(source, rewritten))];
+  if (rewritten.signature.kernels.length === 0 && findings.length === 0) {
+    findings.push({ rule: 'no-kernel', message: 'the file defines no kernel that could be launched', file: path, line: 1 });
+  }
+  return { findings: sorted(findings), signature: rewritten.signature };
+}
+
+/** In the order of the source, and each once. */
+export function sorted<F extends Finding>(findings: readonly F[]): F[] {
+  const seen = new Set<string>();
+  return [...findings]
+    .sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line || (a.column ?? 0) - (b.column ?? 0))
+    .filter(({ file, line, rule, message }) => {
+      const key = JSON.stringify([file, line, rule, message]);
+      return !seen.has(key) && seen.add(key);
+    });
+}
+
+/** `file:line: rule: message`, with the file as seen from the working directory. */
+export function formatFinding(finding: Finding): string {
+  const { file, line, rule, message, kernel } = finding;
+  const shown = isAbsolute(file) && !relative(process.cwd(), file).startsWith('..') ? relative(process.cwd(), file) : file;
+  return `${shown}:${line}: ${rule}: ${message}${kernel === undefined ? '' : ` [${kernel}]`}`;
+}
