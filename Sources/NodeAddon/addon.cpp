@@ -201,7 +201,10 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
       fail(env, "ERR_QUEUE_FULL", "More than " + std::to_string(Engine::kMaxQueued) +
                                       " command lists are waiting: await earlier ones before submitting more.");
     }
-    if (pending_.empty()) completions_.Ref(env);
+    if (pending_.empty()) {
+      completions_.Ref(env);
+      Ref();  // completions come back to this object, so it must not be collected before they have
+    }
     pending_.emplace(id, Pending{submission, Napi::Persistent(info[3].As<Napi::Function>())});
     return Napi::Number::New(env, id);
   }
@@ -236,7 +239,10 @@ void NativeEngine::complete(Napi::Env env, Napi::Function, NativeEngine* self, C
   if (found == self->pending_.end()) return;
   Napi::FunctionReference done = std::move(found->second.done);
   self->pending_.erase(found);
-  if (self->pending_.empty() && self->engine_) self->completions_.Unref(env);
+  if (self->pending_.empty()) {
+    if (self->engine_) self->completions_.Unref(env);
+    self->Unref();
+  }
 
   const Submission& ended = *completion->submission;
   Napi::Value times = env.Null();
