@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_FORMATS_Q8_K_H
 #define TILEWRIGHT_FORMATS_Q8_K_H
 
-#include "bits.h"
+#include "encode_block.h"
 
 namespace tw {
 namespace {
@@ -10,12 +10,13 @@ namespace {
 struct Q8_K {
   using Block = tw_block_q8_k;
   static constexpr const char* kName = "q8_k";
-  static constexpr int kId = 26;
+  static constexpr int kId = TW_FORMAT_Q8_K;
   static constexpr int kBlock = 256;
   static constexpr int kBytes = sizeof(Block);
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 0;
+  static constexpr Search kSearch = {4.0f, 0.5f, 0.5f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     (void)min;
@@ -24,6 +25,30 @@ struct Q8_K {
   }
 
   static void decode(const Block& block, float* out) { decode_codes<Q8_K>(block, out); }
+
+  static void encode(const float* in, Block& block) {
+    float x[kBlock];
+    sanitize(in, kBlock, -kMaxFloat, kMaxFloat, x);
+    const int exponent = normalize(x, kBlock);
+    using Book = Uniform<-127, 127>;
+    float scale = 0.0f;
+    float error = sum_of_squares(x, kBlock);
+    // Besides the fit: the plain choice, and the one that is exact where all weights are 0 or alike.
+    const float candidates[] = {fit_scale<Book>(x, kBlock, kSearch).scale, peak(x, kBlock) / 127, peak(x, kBlock) / 64};
+    for (const float s : candidates) {
+      const float e = measure<Book>(x, kBlock, s, 0.0f).rr;
+      if (!(e < error)) continue;
+      scale = s;
+      error = e;
+    }
+    quantize_codes<Book>(x, kBlock, scale, 0.0f, block.qs);
+    block.d = ldexpf(scale, exponent);
+    for (int i = 0; i < 16; ++i) {
+      int sum = 0;
+      for (int j = 0; j < 16; ++j) sum += block.qs[16 * i + j];
+      block.bsums[i] = static_cast<int16_t>(sum);
+    }
+  }
 };
 
 }  // namespace
