@@ -15,9 +15,18 @@ const STORE: Record<DType, (view: DataView, at: number, value: number) => void> 
   f32: (view, at, value) => view.setFloat32(at, value, true),
   f16: (view, at, value) => view.setUint16(at, f32ToF16(value), true),
   bf16: (view, at, value) => view.setUint16(at, f32ToBf16(value), true),
-  i8: (view, at, value) => view.setInt8(at, value),
-  i32: (view, at, value) => view.setInt32(at, value, true),
+  i8: (view, at, value) => view.setInt8(at, toInteger(value, -(2 ** 7), 2 ** 7 - 1)),
+  i32: (view, at, value) => view.setInt32(at, toInteger(value, -(2 ** 31), 2 ** 31 - 1), true),
 };
+
+/** Ties to even and saturating, NaN to 0: as the `copy` kernel converts. */
+function toInteger(value: number, low: number, high: number): number {
+  if (Number.isNaN(value)) return 0;
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
+  return Math.min(Math.max(rounded, low), high);
+}
 
 /** Visit every element in row-major order with its position in the buffer, in elements. */
 export function forEachPosition(layout: Layout, visit: (position: number, index: number) => void): void {
@@ -35,16 +44,19 @@ export function forEachPosition(layout: Layout, visit: (position: number, index:
   }
 }
 
-/** The elements in row-major order. Not ordered with work in flight: for host steps, which run when it is done. */
-export function hostRead(tensor: Tensor): Float32Array {
-  const { span, size } = tensor.layout;
+/**
+ * The elements in row-major order, of `layout` if it is given: another view of the same memory. Not ordered with work in
+ * flight: for host steps, which run when it is done.
+ */
+export function hostRead(tensor: Tensor, layout: Layout = tensor.layout): Float32Array {
+  const { span, size } = layout;
   const bytes = DTYPES[tensor.dtype].bytes;
   const raw = new Uint8Array((span.to - span.from) * bytes);
   tensor.buffer.read(raw, span.from * bytes);
   const view = new DataView(raw.buffer);
   const values = new Float32Array(size);
   const load = LOAD[tensor.dtype];
-  forEachPosition(tensor.layout, (position, i) => {
+  forEachPosition(layout, (position, i) => {
     values[i] = load(view, (position - span.from) * bytes);
   });
   return values;

@@ -203,6 +203,11 @@ export class QuantizedTensor extends TensorHandle {
   /** The bytes of all rows, in order. */
   async bytes(): Promise<Uint8Array> {
     await this.device.idle();
+    return this.hostBytes();
+  }
+
+  /** As {@link bytes}, but not ordered with work in flight: for host steps, which run when it is done. */
+  hostBytes(): Uint8Array {
     const outer = new Layout(this.shape.slice(0, -1), this.rowStrides, this.byteOffset);
     const result = new Uint8Array(outer.size * this.rowBytes);
     if (outer.size === 0) return result;
