@@ -55,9 +55,3 @@ export function ggmlTypes(): ReadonlyMap<number, GGMLType> {
   }
   return types;
 }
-
-/** The number of the type of that name, for writing. */
-export function ggmlTypeNumber(name: string): number | undefined {
-  for (const [number, type] of ggmlTypes()) if (type.name === name) return number;
-  return undefined;
-}

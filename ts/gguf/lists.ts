@@ -47,7 +47,7 @@ export class StringList extends List<string> implements GGUFStrings {
 
   bytesAt(index: number): Uint8Array | undefined {
     const i = resolveIndex(index, this.length);
-    return i === undefined ? undefined : Uint8Array.prototype.slice.call(this.#bytes, this.#starts[i], this.#end(i));
+    return i === undefined ? undefined : new Uint8Array(this.#bytes.subarray(this.#starts[i], this.#end(i)));
   }
 
   protected override item(index: number): string {

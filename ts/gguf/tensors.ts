@@ -99,7 +99,7 @@ async function readEntry(
   const typeOffset = cursor.position;
   const ggmlType = cursor.u32();
   const type = types.get(ggmlType);
-  const byteLength = type && bytesOf(type, shape.at(-1)!, elements);
+  const byteLength = type && byteLengthOf(type, shape.at(-1)!, elements);
   if (type && byteLength === undefined) {
     throw cursor.error(
       'ERR_GGUF_INVALID',
@@ -115,8 +115,8 @@ async function readEntry(
   return { name, shape, ggmlType, type, offset, byteLength, entryOffset };
 }
 
-/** Undefined if a row is not a whole number of blocks. */
-function bytesOf(type: GGMLType, row: number, elements: number): number | undefined {
+/** Bytes of a tensor; undefined if a row is not a whole number of blocks. */
+export function byteLengthOf(type: GGMLType, row: number, elements: number): number | undefined {
   return row % type.blockSize === 0 ? (elements / type.blockSize) * type.blockBytes : undefined;
 }
 
