@@ -51,8 +51,14 @@ static inline int8_t index_of(const int8_t* book, int8_t value) {
   return i;
 }
 
-/// Relative squared error below which the rounding of a half (up to 2^-12, relatively) can be a part of it.
-static constexpr float kNearlyExact = 0x1p-20f;
+/// The distance to the next half, squared and relative: what the rounding of a half can make of an exact fit.
+static inline float half_noise(uint16_t h) {
+  const int mantissa = (h & 0x7c00) != 0 ? 1024 + (h & 0x3ff) : (h & 0x3ff);
+  return mantissa != 0 ? 1.0f / static_cast<float>(mantissa * mantissa) : 1.0f;
+}
+
+/// Below this many steps of 2^-24 from zero, halves differ by more than 3%: all of them are tried.
+static constexpr int kCoarseHalf = 32;
 
 struct HalfFit {
   uint16_t scale, offset;
@@ -62,35 +68,39 @@ struct HalfFit {
 /// The best half for x ≈ scale * q + offset, the offset as given (itself a half).
 template <class Book>
 static inline HalfFit fit_half_scale(const float* x, int n, const Search& search, uint16_t offset = 0) {
-  const float o = f16_to_f32(offset);
   float y[256];
-  for (int i = 0; i < n; ++i) y[i] = x[i] - o;
-  HalfFit best = {0, offset, sum_of_squares(y, n)};
-  if (best.error == 0.0f) return best;
-  float better = 0.0f;  // the least-squares scale for the codes of the best half
-  const auto consider = [&](uint16_t scale) {
-    const float s = f16_to_f32(scale);
-    const Residuals m = measure<Book>(y, n, s, 0.0f);
-    if (!(m.rr < best.error) || s == 0.0f) return false;
-    best = {scale, offset, m.rr};
-    better = m.qq != 0.0f ? s + m.rq / m.qq : s;
+  for (int i = 0; i < n; ++i) y[i] = x[i] - f16_to_f32(offset);
+  const float total = sum_of_squares(y, n);
+  HalfFit best = {0, offset, total};
+  float solved = 0.0f;  // the least-squares scale for the codes of the best half
+  const auto consider = [&](uint16_t h0, uint16_t h1, uint16_t h2, uint16_t h3) {
+    const uint16_t halves[4] = {h0, h1, h2, h3};
+    const f32x4 scale = {f16_to_f32(h0), f16_to_f32(h1), f16_to_f32(h2), f16_to_f32(h3)};
+    const Residuals m = measure<Book>(y, n, scale, splat(0.0f));
+    const int lane = least_lane(m.rr, 0.0f);
+    if (!(m.rr[lane] < best.error)) return false;
+    best = {halves[lane], offset, m.rr[lane]};
+    solved = scale[lane] + (m.qq[lane] > 0.0f ? m.rq[lane] / m.qq[lane] : 0.0f);
     return true;
   };
-  const Fit fit = fit_scale<Book>(y, n, search);
-  const uint16_t nearest = to_half(fit.scale);
-  for (int step = -1; step <= 1; ++step) consider(half_step(nearest, step));
-  consider(to_half(peak(y, n) / (Book::kLow < 0.0f ? Book::kLow : Book::kHigh)));
-  if (better == 0.0f) return best;
-  for (int i = 0; i < 3 && consider(to_half(better)); ++i) {
+  const auto consider_around = [&](float scale) {
+    const uint16_t h = to_half(scale);
+    return consider(half_step(h, -1), h, half_step(h, 1), half_step(h, 2));
+  };
+  const float max = peak(y, n);
+  const float plain = max / (Book::kLow < 0.0f ? Book::kLow : Book::kHigh);
+  consider_around(plain);
+  consider_around(fit_scale<Book>(y, n, search).scale);
+  for (int i = 0; i < 2 && consider_around(solved); ++i) {
   }
+  if ((to_half(plain) & 0x7fff) < kCoarseHalf)
+    for (int h = 1; h < 2 * kCoarseHalf; h += 2)
+      consider(static_cast<uint16_t>(h), static_cast<uint16_t>(h + 1), static_cast<uint16_t>(h | 0x8000),
+               static_cast<uint16_t>((h + 1) | 0x8000));
   // Weights on a lattice, or all alike: now the rounding of the scale decides, so every code is tried for the peak.
-  if (best.error < kNearlyExact * sum_of_squares(y, n)) {
-    const float max = peak(y, n);
-    for (float code = Book::kLow; code <= Book::kHigh; code += 1.0f) {
-      const uint16_t scale = to_half(code != 0.0f ? max / code : 0.0f);
-      for (int step = -1; step <= 1; ++step) consider(half_step(scale, step));
-    }
-  }
+  if (best.error < half_noise(best.scale) * total)
+    for (float code = Book::kLow; code <= Book::kHigh; code += 1.0f)
+      if (code != 0.0f) consider_around(max / code);
   return best;
 }
 
@@ -98,39 +108,38 @@ static inline HalfFit fit_half_scale(const float* x, int n, const Search& search
 template <int kHighest>
 static inline HalfFit fit_half_affine(const float* x, int n, const Search& search, const Search& scale_search) {
   using Book = Uniform<0, kHighest>;
+  const Range range = range_of(x, n);
   const Fit fit = fit_affine<kHighest>(x, n, search);
-  HalfFit best = {0, 0, sum_of_squares(x, n)};
+  const uint16_t plain = to_half(range.low);
+  const uint16_t plain_scale = to_half((range.high - range.low) / static_cast<float>(kHighest));
   const uint16_t nearest = to_half(fit.offset);
-  const auto keep = [&](const HalfFit& f) {
-    if (f.error < best.error) best = f;
+  const uint16_t offsets[4] = {half_step(nearest, -1), nearest, half_step(nearest, 1), plain};
+  const f32x4 o = {f16_to_f32(offsets[0]), f16_to_f32(offsets[1]), f16_to_f32(offsets[2]), f16_to_f32(offsets[3])};
+  HalfFit best = {0, 0, sum_of_squares(x, n)};
+  const auto consider = [&](const uint16_t* scales) {
+    const f32x4 s = {f16_to_f32(scales[0]), f16_to_f32(scales[1]), f16_to_f32(scales[2]), f16_to_f32(scales[3])};
+    const f32x4 error = measure<Book>(x, n, s, o).rr;
+    const int lane = least_lane(error, 0.0f);
+    if (error[lane] < best.error) best = {scales[lane], offsets[lane], error[lane]};
   };
-  const auto consider = [&](uint16_t offset, float s) {
-    const float o = f16_to_f32(offset);
-    for (int i = 0; i < 2; ++i) {
-      const Residuals m = measure<Book>(x, n, s, o);
-      if (m.qq == 0.0f) break;
-      s += m.rq / m.qq;
-    }
-    const uint16_t scale = to_half(s);
-    for (int step = -1; step <= 1; ++step) {
-      const uint16_t h = half_step(scale, step);
-      keep({h, offset, measure<Book>(x, n, f16_to_f32(h), o).rr});
-    }
-  };
-  for (int step = -1; step <= 1; ++step) consider(half_step(nearest, step), fit.scale);
-  float low = x[0];
-  float high = x[0];
-  for (int i = 1; i < n; ++i) {
-    low = x[i] < low ? x[i] : low;
-    high = x[i] > high ? x[i] : high;
+  f32x4 solved = splat(fit.scale);
+  for (int i = 0; i < 2; ++i) {
+    const Residuals m = measure<Book>(x, n, solved, o);
+    solved += where(m.qq > splat(0.0f), m.rq / m.qq);
   }
-  const uint16_t plain = to_half(low);
-  const uint16_t plain_scale = to_half((high - low) / static_cast<float>(kHighest));
-  keep({plain_scale, plain, measure<Book>(x, n, f16_to_f32(plain_scale), f16_to_f32(plain)).rr});
+  for (int step = -1; step <= 1; ++step) {
+    uint16_t scales[4];
+    for (int lane = 0; lane < 4; ++lane) scales[lane] = half_step(to_half(solved[lane]), step);
+    consider(scales);
+  }
+  const uint16_t plain_scales[4] = {plain_scale, plain_scale, plain_scale, plain_scale};
+  consider(plain_scales);
   // Far from zero the halves lie further apart than the codes: then the offset is a given, and the scale is searched.
-  const float apart = f16_to_f32(half_step(plain, 1)) - f16_to_f32(plain);
-  if ((apart < 0.0f ? -apart : apart) > 0.25f * fit.scale)
-    for (int step = -1; step <= 1; ++step) keep(fit_half_scale<Book>(x, n, scale_search, half_step(plain, step)));
+  if (magnitude(f16_to_f32(half_step(plain, 1)) - f16_to_f32(plain)) > 0.25f * fit.scale)
+    for (int step = -1; step <= 1; ++step) {
+      const HalfFit fixed = fit_half_scale<Book>(x, n, scale_search, half_step(plain, step));
+      if (fixed.error < best.error) best = fixed;
+    }
   return best;
 }
 

@@ -9,43 +9,41 @@
 namespace tw {
 namespace {
 
-static inline float magnitude(float x) {
-  return x < 0.0f ? -x : x;
-}
-
-static inline int to_code(float x, int low, int high) {
-  return static_cast<int>(rintf(x < static_cast<float>(low)    ? static_cast<float>(low)
-                                : x > static_cast<float>(high) ? static_cast<float>(high)
-                                                               : x));
-}
-
 /// The half d for values ≈ d * integer in low..high with the least weighted squares: the peak is put on each integer of
 /// the upper half of the range (all of it where halves are subnormal), and every choice is judged after its rounding.
 static inline uint16_t common_factor(const float* values, const float* weights, int n, int low, int high) {
   const float max = peak(values, n);
   uint16_t best = 0;
-  float best_cost = 0.0f;
-  for (int i = 0; i < n; ++i) best_cost += weights[i] * values[i] * values[i];
-  const auto consider = [&](int k) {
-    const uint16_t half = to_half(max / static_cast<float>(k));
-    const float d = f16_to_f32(half);
-    if (d == 0.0f) return;
-    const float inverse = 1.0f / d;
-    float cost = 0.0f;
+  float least = 0.0f;
+  for (int i = 0; i < n; ++i) least += weights[i] * values[i] * values[i];
+  const auto consider = [&](int first, int step) {
+    uint16_t halves[4];
+    f32x4 d;
+    for (int lane = 0; lane < 4; ++lane) {
+      const int k = first + lane * step;
+      halves[lane] = k != 0 ? to_half(max / static_cast<float>(k)) : static_cast<uint16_t>(0);
+      d[lane] = f16_to_f32(halves[lane]);
+    }
+    const f32x4 inverse = inverse_of(d);
+    f32x4 cost = splat(0.0f);
     for (int i = 0; i < n; ++i) {
-      const float miss = values[i] - d * static_cast<float>(to_code(values[i] * inverse, low, high));
-      cost += weights[i] * miss * miss;
+      const f32x4 code = clamp4(splat(values[i]) * inverse, static_cast<float>(low), static_cast<float>(high));
+      const f32x4 miss = splat(values[i]) - d * round4(code);
+      cost += splat(weights[i]) * (miss * miss);
     }
-    if (cost < best_cost) {
-      best = half;
-      best_cost = cost;
-    }
+    const int lane = least_lane(cost, 0.0f);
+    if (!(cost[lane] < least)) return;
+    best = halves[lane];
+    least = cost[lane];
   };
   const bool coarse = magnitude(max) < 0x1p-14f * static_cast<float>(high);
-  for (int k = high; k > (coarse ? 0 : high / 2); --k) consider(k);
-  for (int k = low; k < (coarse ? 0 : low / 2); ++k) consider(k);
+  for (int k = high; k > (coarse ? 0 : high / 2); k -= 4) consider(k, -1);
+  for (int k = low; k < (coarse ? 0 : low / 2); k += 4) consider(k, 1);
   return best;
 }
+
+/// While the common factors cost less than this over the free fits' error, no other starting point is tried.
+static constexpr float kRoundingShare = 1.05f;
 
 template <int kCount>
 struct SuperScales {
@@ -54,14 +52,22 @@ struct SuperScales {
   float error;
 };
 
-/// Descends on the error of x ≈ d * scale * q, scale in kScaleLow..kScaleHigh, from group scales; keeps `best` if
-/// lower.
+/// Four integers around a value, none of them outside of low..high.
+static inline f32x4 integers_around(float value, int low, int high) {
+  const float below = floorf(value < static_cast<float>(low) ? static_cast<float>(low) : value);
+  return clamp4(splat(below) + f32x4{-1.0f, 0.0f, 1.0f, 2.0f}, static_cast<float>(low), static_cast<float>(high));
+}
+
+/// Descends on the error of x ≈ d * scale * q, scale in kScaleLow..kScaleHigh, from group fits; keeps `best` if lower.
 template <class Book, int kGroup, int kCount, int kScaleLow, int kScaleHigh>
-static inline void descend_scales(const float* x, const float* scales, SuperScales<kCount>& best) {
-  float weights[kCount];
-  for (int g = 0; g < kCount; ++g)
-    weights[g] = scales[g] != 0.0f ? measure<Book>(x + g * kGroup, kGroup, scales[g], 0.0f).qq : 0.0f;
-  uint16_t d = common_factor(scales, weights, kCount, kScaleLow, kScaleHigh);
+static inline void descend_scales(const float* x, const Fit* fits, SuperScales<kCount>& best) {
+  float scales[kCount];
+  float spreads[kCount];
+  for (int g = 0; g < kCount; ++g) {
+    scales[g] = fits[g].scale;
+    spreads[g] = fits[g].spread;
+  }
+  uint16_t d = common_factor(scales, spreads, kCount, kScaleLow, kScaleHigh);
   float last = -1.0f;
   for (int round = 0; round < 3 && (d & 0x7fff) != 0; ++round) {
     const float factor = f16_to_f32(d);
@@ -69,18 +75,13 @@ static inline void descend_scales(const float* x, const float* scales, SuperScal
     float slope = 0.0f;
     float curvature = 0.0f;
     for (int g = 0; g < kCount; ++g) {
-      const int middle = to_code(scales[g] / factor, kScaleLow, kScaleHigh);
-      Residuals least = {sum_of_squares(x + g * kGroup, kGroup), 0.0f, 0.0f, 0.0f, 0.0f};
-      for (int k = middle - 1; k <= middle + 1; ++k) {
-        if (k < kScaleLow || k > kScaleHigh || k == 0) continue;
-        const Residuals m = measure<Book>(x + g * kGroup, kGroup, factor * static_cast<float>(k), 0.0f);
-        if (!(m.rr < least.rr)) continue;
-        least = m;
-        now.scale[g] = static_cast<int8_t>(k);
-      }
-      now.error += least.rr;
-      slope += static_cast<float>(now.scale[g]) * least.rq;
-      curvature += static_cast<float>(now.scale[g] * now.scale[g]) * least.qq;
+      const f32x4 k = integers_around(scales[g] / factor, kScaleLow, kScaleHigh);
+      const Residuals m = measure<Book>(x + g * kGroup, kGroup, splat(factor) * k, splat(0.0f));
+      const int lane = least_lane(m.rr, 0.0f);
+      now.scale[g] = static_cast<int8_t>(k[lane]);
+      now.error += m.rr[lane];
+      slope += k[lane] * m.rq[lane];
+      curvature += k[lane] * k[lane] * m.qq[lane];
     }
     if (now.error < best.error) best = now;
     if (last >= 0.0f && !(now.error < last)) break;
@@ -91,24 +92,56 @@ static inline void descend_scales(const float* x, const float* scales, SuperScal
   }
 }
 
+/// Weights that are all 0 or of one magnitude: every scale and code can serve, so the one is searched whose factor
+/// loses least when it is rounded to a half.
+template <class Book, int kGroup, int kCount, int kScaleLow, int kScaleHigh>
+static inline void fit_one_magnitude(const float* x, SuperScales<kCount>& best) {
+  const float max = peak(x, kGroup * kCount);
+  float counts[3] = {0.0f, 0.0f, 0.0f};  // of -|max|, 0, |max|
+  for (int i = 0; i < kGroup * kCount; ++i) {
+    if (x[i] != 0.0f && magnitude(x[i]) != magnitude(max)) return;
+    counts[x[i] == 0.0f ? 1 : x[i] < 0.0f ? 0 : 2] += 1.0f;
+  }
+  const f32x4 values = {-magnitude(max), 0.0f, magnitude(max), 0.0f};
+  for (int k = kScaleLow; k <= kScaleHigh; ++k) {
+    if (k > kScaleLow * 3 / 4 && k < kScaleHigh * 3 / 4) continue;
+    for (float code = Book::kLow; code <= Book::kHigh; code += 1.0f) {
+      if (code == 0.0f) continue;
+      const uint16_t d = to_half(max / (static_cast<float>(k) * code));
+      const float scale = f16_to_f32(d) * static_cast<float>(k);
+      if (scale == 0.0f) continue;
+      const f32x4 r = values - splat(scale) * Book::nearest(values * splat(1.0f / scale));
+      const float error = r[0] * r[0] * counts[0] + r[1] * r[1] * counts[1] + r[2] * r[2] * counts[2];
+      if (!(error < best.error)) continue;
+      best.d = d;
+      best.error = error;
+      for (int8_t& s : best.scale) s = static_cast<int8_t>(k);
+    }
+  }
+}
+
 /// x ≈ d * scale * q. Descends from the groups' best fits and from their plain ones, the peak on the end of the codes:
 /// groups that many scales fit about equally well (all weights alike, say) agree on a common factor only if they choose
 /// theirs in the same way.
 template <class Book, int kGroup, int kCount, int kScaleLow, int kScaleHigh>
 static inline SuperScales<kCount> fit_super_scales(const float* x, const Search& search) {
-  float fitted[kCount];
-  float plain[kCount];
+  Fit fitted[kCount];
+  Fit plain[kCount];
+  float free_error = 0.0f;
   for (int g = 0; g < kCount; ++g) {
     const float* xg = x + g * kGroup;
-    fitted[g] = fit_scale<Book>(xg, kGroup, search).scale;
-    plain[g] = fitted[g] != 0.0f ? peak(xg, kGroup) / Book::kLow : 0.0f;
-    if (plain[g] == 0.0f) continue;
-    const Residuals m = measure<Book>(xg, kGroup, plain[g], 0.0f);
-    if (m.qq > 0.0f) plain[g] += m.rq / m.qq;
+    fitted[g] = fit_scale<Book>(xg, kGroup, search);
+    free_error += fitted[g].error;
+    const float scale = fitted[g].scale != 0.0f ? peak(xg, kGroup) / Book::kLow : 0.0f;
+    const Residuals m = measure<Book>(xg, kGroup, splat(scale), splat(0.0f));
+    plain[g] = {scale + (m.qq[0] > 0.0f ? m.rq[0] / m.qq[0] : 0.0f), 0.0f, m.rr[0], m.qq[0]};
   }
   SuperScales<kCount> best = {0, {}, sum_of_squares(x, kGroup * kCount)};
   descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, fitted, best);
-  descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, plain, best);
+  if (best.error > kRoundingShare * free_error)
+    descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, plain, best);
+  if (best.error < half_noise(best.d) * sum_of_squares(x, kGroup * kCount))
+    fit_one_magnitude<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, best);
   return best;
 }
 
@@ -119,6 +152,15 @@ struct SuperAffine {
   float error;
 };
 
+/// The offsets for other scales than the fitted one: the middle of the codes stays where it was, then two steps of
+/// least squares.
+template <class Book>
+static inline f32x4 fit_offsets(const float* x, int n, const Fit& fit, f32x4 scale) {
+  f32x4 offset = splat(fit.offset) + splat(0.5f * Book::kHigh) * (splat(fit.scale) - scale);
+  for (int i = 0; i < 2; ++i) offset += measure<Book>(x, n, scale, offset).r / splat(static_cast<float>(n));
+  return offset;
+}
+
 /// Descends on the error of x ≈ d * scale * q - dmin * min, scale and min in 0..kScaleHigh, q in 0..kHighest, from
 /// group fits whose offsets have the given sign or are 0; keeps `best` if lower.
 template <int kHighest, int kGroup, int kCount, int kScaleHigh>
@@ -128,9 +170,8 @@ static inline void descend_affine(const float* x, const Fit* fits, float sign, S
   float scales[kCount];
   float weights[kCount];
   for (int g = 0; g < kCount; ++g) {
-    const Residuals m = measure<Book>(x + g * kGroup, kGroup, fits[g].scale, fits[g].offset);
     scales[g] = fits[g].scale;
-    weights[g] = fits[g].offset != 0.0f ? m.qq - m.q * m.q / kSize : m.qq;
+    weights[g] = fits[g].spread;
   }
   uint16_t d = common_factor(scales, weights, kCount, 0, kScaleHigh);
 
@@ -138,8 +179,8 @@ static inline void descend_affine(const float* x, const Fit* fits, float sign, S
   float mins[kCount];
   for (int g = 0; g < kCount; ++g) {
     const float factor = f16_to_f32(d);
-    const float s = factor * static_cast<float>(d != 0 ? to_code(scales[g] / factor, 0, kScaleHigh) : 0);
-    const float offset = fits[g].offset + measure<Book>(x + g * kGroup, kGroup, s, fits[g].offset).r / kSize;
+    const f32x4 code = clamp4(splat(scales[g]) * inverse_of(splat(factor)), 0.0f, static_cast<float>(kScaleHigh));
+    const float offset = fit_offsets<Book>(x + g * kGroup, kGroup, fits[g], splat(factor) * round4(code))[0];
     mins[g] = offset * sign > 0.0f ? magnitude(offset) : 0.0f;
     weights[g] = kSize;
   }
@@ -153,30 +194,36 @@ static inline void descend_affine(const float* x, const Fit* fits, float sign, S
     float aa = 0.0f, ab = 0.0f, bb = 0.0f, ra = 0.0f, rb = 0.0f;  // sums over a = scale * q, b = sign * min
     for (int g = 0; g < kCount; ++g) {
       const float* xg = x + g * kGroup;
-      const int middle = factor > 0.0f ? to_code(scales[g] / factor, 0, kScaleHigh) : 0;
-      Residuals least = {-1.0f, 0.0f, 0.0f, 0.0f, 0.0f};
-      for (int k = middle - 1; k <= middle + 1; ++k) {
-        if (k < 0 || k > kScaleHigh) continue;
-        const float s = factor * static_cast<float>(k);
-        const float offset = fits[g].offset + measure<Book>(xg, kGroup, s, fits[g].offset).r / kSize;
-        const int min_middle = min_factor > 0.0f ? to_code(sign * offset / min_factor, 0, kScaleHigh) : 0;
-        for (int l = min_middle - 1; l <= min_middle + 1; ++l) {
-          if (l < 0 || l > kScaleHigh) continue;
-          const Residuals m = measure<Book>(xg, kGroup, s, sign * (min_factor * static_cast<float>(l)));
-          if (least.rr >= 0.0f && !(m.rr < least.rr)) continue;
-          least = m;
-          now.scale[g] = static_cast<uint8_t>(k);
-          now.min[g] = static_cast<uint8_t>(l);
-        }
+      const f32x4 k = integers_around(factor > 0.0f ? scales[g] / factor : 0.0f, 0, kScaleHigh);
+      const f32x4 scale = splat(factor) * k;
+      const f32x4 offset = fit_offsets<Book>(xg, kGroup, fits[g], scale);
+      // Next to the best offset, those a whole code away: they trade clipping at one end for clipping at the other.
+      const f32x4 per_min = splat(min_factor > 0.0f ? sign / min_factor : 0.0f);
+      const f32x4 candidates[5] = {offset * per_min, offset * per_min - splat(1.0f), offset * per_min + splat(1.0f),
+                                   (offset - scale) * per_min, (offset + scale) * per_min};
+      float least = -1.0f;
+      float best_k = 0.0f, best_l = 0.0f, r = 0.0f, rq = 0.0f, q = 0.0f, qq = 0.0f;
+      for (const f32x4 candidate : candidates) {
+        const f32x4 l = round4(clamp4(candidate, 0.0f, static_cast<float>(kScaleHigh)));
+        const Residuals m = measure<Book>(xg, kGroup, scale, splat(sign) * (splat(min_factor) * l));
+        const int lane = least_lane(m.rr, 0.0f);
+        if (least >= 0.0f && !(m.rr[lane] < least)) continue;
+        least = m.rr[lane];
+        best_k = k[lane];
+        best_l = l[lane];
+        r = m.r[lane];
+        rq = m.rq[lane];
+        q = m.q[lane];
+        qq = m.qq[lane];
       }
-      const float k = now.scale[g];
-      const float l = sign * static_cast<float>(now.min[g]);
-      now.error += least.rr;
-      aa += k * k * least.qq;
-      ab += k * l * least.q;
-      bb += l * l * kSize;
-      ra += k * least.rq;
-      rb += l * least.r;
+      now.scale[g] = static_cast<uint8_t>(best_k);
+      now.min[g] = static_cast<uint8_t>(best_l);
+      now.error += least;
+      aa += best_k * best_k * qq;
+      ab += best_k * sign * best_l * q;
+      bb += best_l * best_l * kSize;
+      ra += best_k * rq;
+      rb += sign * best_l * r;
     }
     if (now.error < best.error) best = now;
     if (last >= 0.0f && !(now.error < last)) break;
@@ -207,29 +254,31 @@ static inline SuperAffine<kCount> fit_super_affine(const float* x, const Search&
   Fit above[kCount];
   Fit plain[kCount];
   bool any_above = false;
+  float free_error = 0.0f;
   for (int g = 0; g < kCount; ++g) {
     const float* xg = x + g * kGroup;
     const Fit fit = fit_affine<kHighest>(xg, kGroup, search);
     below[g] = fit.offset <= 0.0f ? fit : fit_scale<Book>(xg, kGroup, scale_search);
-    above[g] = fit.offset >= 0.0f ? fit : Fit{0.0f, 0.0f, 0.0f};
+    above[g] = fit;
+    free_error += below[g].error;
     any_above = any_above || fit.offset > 0.0f;
-    float low = 0.0f;
-    float high = 0.0f;
-    for (int i = 0; i < kGroup; ++i) {
-      low = xg[i] < low ? xg[i] : low;
-      high = xg[i] > high ? xg[i] : high;
-    }
-    plain[g] = {high - low < kNegligible ? 0.0f : (high - low) / static_cast<float>(kHighest), low, 0.0f};
+    const Range range = range_of(xg, kGroup);
+    const float low = range.low < 0.0f ? range.low : 0.0f;
+    const float width = range.high > low ? range.high - low : 0.0f;
+    const float scale = width < kNegligible ? 0.0f : width / static_cast<float>(kHighest);
+    const Residuals m = measure<Book>(xg, kGroup, splat(scale), splat(low));
+    plain[g] = {scale, low, m.rr[0], m.qq[0] - m.q[0] * m.q[0] / static_cast<float>(kGroup)};
   }
   SuperAffine<kCount> best = {0, 0, {}, {}, sum_of_squares(x, kGroup * kCount)};
   descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, below, -1.0f, best);
-  descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, plain, -1.0f, best);
+  if (best.error > kRoundingShare * free_error)
+    descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, plain, -1.0f, best);
   if (!any_above) return best;
-  for (int g = 0; g < kCount; ++g) {
-    if (above[g].offset == 0.0f && above[g].scale == 0.0f)
+  for (int g = 0; g < kCount; ++g)
+    if (above[g].offset < 0.0f) {
       above[g] = fit_scale<Book>(x + g * kGroup, kGroup, scale_search);
-    if (above[g].scale < 0.0f) above[g].scale = 0.0f;
-  }
+      if (above[g].scale < 0.0f) above[g].scale = 0.0f;
+    }
   descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, above, 1.0f, best);
   return best;
 }

@@ -1,18 +1,16 @@
 // Least-squares fits of a group of weights to scaled codes, the core of every encoder.
 //
-// A fit looks for the scale (and offset) with the least sum of squared errors. The error as a function of the scale has
-// many local minima, because the codes change with it. So each fit measures a fixed set of starting points, keeps the
-// best by the error it would have after solving for the scale (and offset) with its codes held, and repeats that
-// solving until it stops helping. All sums are of residuals, not of the weights: Σx² - (Σxq)²/Σq² would cancel to noise
-// in float for 6 and 8 bits.
+// A fit looks for the scale (and offset) with the least sum of squared errors. As a function of the scale that error
+// has many local minima, because the codes change with it. So a fit measures a fixed set of candidates, replaces each
+// by the solution for its codes held, keeps the best in each of four lanes and repeats the solving for those until none
+// falls further. All sums are of residuals, not of the weights: Σx² - (Σxq)²/Σq² would cancel to noise in float for 6
+// and 8 bits.
 //
-// The four-lane vectors are GCC's and clang's portable ones (SSE2, NEON): additions happen in the same order
-// everywhere, so a file quantizes to the same bytes on every machine.
+// The lanes of a vector are four candidates, never four weights: no sum runs across lanes, and groups of 16 weights are
+// as efficient as long ones. The vectors are GCC's and clang's portable ones (SSE2, NEON), the additions happen in the
+// same order everywhere: a file quantizes to the same bytes on every machine.
 #ifndef TILEWRIGHT_FORMATS_FIT_H
 #define TILEWRIGHT_FORMATS_FIT_H
-
-#include <stdint.h>
-#include <string.h>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -24,19 +22,10 @@ namespace tw {
 namespace {
 
 typedef float f32x4 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
 
 static inline f32x4 splat(float x) {
   return f32x4{x, x, x, x};
-}
-
-static inline f32x4 load4(const float* x) {
-  f32x4 v;
-  memcpy(&v, x, sizeof v);
-  return v;
-}
-
-static inline float sum4(f32x4 v) {
-  return (v[0] + v[1]) + (v[2] + v[3]);
 }
 
 /// Round to nearest even, |v| < 2^22: adding 1.5 * 2^23 leaves no bits for the fraction.
@@ -54,12 +43,23 @@ static inline f32x4 clamp4(f32x4 v, float low, float high) {
 }
 
 /// `value` where the mask is set, 0 elsewhere.
-static inline f32x4 where(decltype(f32x4{} > f32x4{}) mask, float value) {
-  return reinterpret_cast<f32x4>(mask & reinterpret_cast<decltype(mask)>(splat(value)));
+static inline f32x4 where(i32x4 mask, f32x4 value) {
+  return reinterpret_cast<f32x4>(mask & reinterpret_cast<i32x4>(value));
 }
 
-/// Code books: the values that a scale multiplies. `nearest` maps to the closest value, `targets` lists where a fit's
-/// starting points put the weight of largest magnitude (see fit_scale).
+static inline f32x4 select(i32x4 mask, f32x4 yes, f32x4 no) {
+  return reinterpret_cast<f32x4>((mask & reinterpret_cast<i32x4>(yes)) | (~mask & reinterpret_cast<i32x4>(no)));
+}
+
+static inline bool any(i32x4 mask) {
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+}
+
+static inline float magnitude(float x) {
+  return x < 0.0f ? -x : x;
+}
+
+/// A code book: the values that a scale multiplies, from kLow to kHigh. `nearest` maps to the closest of them.
 template <int kLowest, int kHighest>
 struct Uniform {
   static constexpr float kLow = kLowest;
@@ -67,16 +67,28 @@ struct Uniform {
   static f32x4 nearest(f32x4 v) { return round4(clamp4(v, kLow, kHigh)); }
 };
 
+/// IQ4's values lie so that the middles between neighbours are whole multiples of 1/2: a table over half steps is
+/// exact. Entry i is the nearest value for v in [i/2 - 127, i/2 - 126.5).
+struct Iq4Nearest {
+  float value[481];
+  constexpr Iq4Nearest() : value() {
+    int code = 0;
+    for (int i = 0; i < 481; ++i) {
+      while (code < 15 && i - 254 >= kIq4Values[code] + kIq4Values[code + 1]) ++code;
+      value[i] = kIq4Values[code];
+    }
+  }
+};
+static constexpr Iq4Nearest kIq4Nearest{};
+
 struct Iq4Book {
   static constexpr float kLow = -127;
   static constexpr float kHigh = 113;
   static f32x4 nearest(f32x4 v) {
-    f32x4 value = splat(kLow);
-    for (int i = 1; i < 16; ++i) {
-      const float step = static_cast<float>(kIq4Values[i] - kIq4Values[i - 1]);
-      value += where(v > splat(static_cast<float>(kIq4Values[i]) - 0.5f * step), step);
-    }
-    return value;
+    const f32x4 at = (clamp4(v, kLow, kHigh) + splat(127.0f)) * splat(2.0f);
+    const float* value = kIq4Nearest.value;
+    return f32x4{value[static_cast<int>(at[0])], value[static_cast<int>(at[1])], value[static_cast<int>(at[2])],
+                 value[static_cast<int>(at[3])]};
   }
 };
 
@@ -84,62 +96,80 @@ struct E2m1Book {
   static constexpr float kLow = -12;
   static constexpr float kHigh = 12;
   static f32x4 nearest(f32x4 v) {
-    const f32x4 magnitude = v < splat(0.0f) ? -v : v;
+    const f32x4 size = select(v < splat(0.0f), -v, v);
     f32x4 value = splat(0.0f);
     for (int i = 1; i < 8; ++i) {
       const float step = static_cast<float>(kE2m1Doubled[i] - kE2m1Doubled[i - 1]);
-      value += where(magnitude > splat(static_cast<float>(kE2m1Doubled[i]) - 0.5f * step), step);
+      value += where(size > splat(static_cast<float>(kE2m1Doubled[i]) - 0.5f * step), splat(step));
     }
-    return v < splat(0.0f) ? -value : value;
+    return select(v < splat(0.0f), -value, value);
   }
 };
 
-/// Sums over a group with residuals r = x - (scale * q + offset), q the nearest codes.
-struct Residuals {
-  float rr, r, rq, q, qq;
-};
-
-template <class Book>
-static inline Residuals measure(const float* x, int n, float scale, float offset) {
-  const f32x4 s = splat(scale);
-  const f32x4 inverse = splat(scale != 0.0f ? 1.0f / scale : 0.0f);
-  const f32x4 o = splat(offset);
-  f32x4 rr = splat(0.0f), r1 = rr, rq = rr, q1 = rr, qq = rr;
-  for (int i = 0; i < n; i += 4) {
-    const f32x4 y = load4(x + i) - o;
-    const f32x4 q = Book::nearest(y * inverse);
-    const f32x4 r = y - s * q;
-    rr += r * r;
-    r1 += r;
-    rq += r * q;
-    q1 += q;
-    qq += q * q;
-  }
-  return {sum4(rr), sum4(r1), sum4(rq), sum4(q1), sum4(qq)};
+/// 1 / scale, and 0 for 0: a scale of 0 gives residuals x - offset.
+static inline f32x4 inverse_of(f32x4 scale) {
+  return where(scale != splat(0.0f), splat(1.0f) / scale);
 }
 
-/// The nearest codes themselves.
+/// Sums over a group with residuals r = x - offset - scale * q, q the nearest codes; a candidate in each lane.
+struct Residuals {
+  f32x4 rr, r, rq, q, qq;
+};
+
+template <class Book>
+static inline Residuals measure(const float* x, int n, f32x4 scale, f32x4 offset) {
+  const f32x4 inverse = inverse_of(scale);
+  const f32x4 zero = splat(0.0f);
+  Residuals sums = {zero, zero, zero, zero, zero};
+  for (int i = 0; i < n; ++i) {
+    const f32x4 y = splat(x[i]) - offset;
+    const f32x4 q = Book::nearest(y * inverse);
+    const f32x4 r = y - scale * q;
+    sums.rr += r * r;
+    sums.r += r;
+    sums.rq += r * q;
+    sums.q += q;
+    sums.qq += q * q;
+  }
+  return sums;
+}
+
+/// The nearest codes themselves; n is a multiple of four.
 template <class Book>
 static inline void quantize_codes(const float* x, int n, float scale, float offset, int8_t* q) {
-  const f32x4 inverse = splat(scale != 0.0f ? 1.0f / scale : 0.0f);
+  const f32x4 inverse = inverse_of(splat(scale));
   for (int i = 0; i < n; i += 4) {
-    const f32x4 code = Book::nearest((load4(x + i) - splat(offset)) * inverse);
+    const f32x4 v = {x[i], x[i + 1], x[i + 2], x[i + 3]};
+    const f32x4 code = Book::nearest((v - splat(offset)) * inverse);
     for (int j = 0; j < 4; ++j) q[i + j] = static_cast<int8_t>(code[j]);
   }
 }
 
 static inline float sum_of_squares(const float* x, int n) {
-  f32x4 sum = splat(0.0f);
-  for (int i = 0; i < n; i += 4) sum += load4(x + i) * load4(x + i);
-  return sum4(sum);
+  float sum = 0.0f;
+  for (int i = 0; i < n; ++i) sum += x[i] * x[i];
+  return sum;
 }
 
 /// The weight of largest magnitude, with its sign.
 static inline float peak(const float* x, int n) {
   float max = 0.0f;
   for (int i = 0; i < n; ++i)
-    if ((x[i] < 0.0f ? -x[i] : x[i]) > (max < 0.0f ? -max : max)) max = x[i];
+    if (magnitude(x[i]) > magnitude(max)) max = x[i];
   return max;
+}
+
+struct Range {
+  float low, high;
+};
+
+static inline Range range_of(const float* x, int n) {
+  Range range = {x[0], x[0]};
+  for (int i = 1; i < n; ++i) {
+    range.low = x[i] < range.low ? x[i] : range.low;
+    range.high = x[i] > range.high ? x[i] : range.high;
+  }
+  return range;
 }
 
 /// Below this magnitude every weight is nearer to 0 than to the smallest half (2^-24), the least step there is.
@@ -150,77 +180,105 @@ static constexpr float kNegligible = 0x1p-26f;
 /// multiples, which is what a common factor needs.
 static constexpr float kTie = 0x1p-22f;
 
+/// The same for errors that have been measured, relative to the sum of squares of the weights.
+static constexpr float kNoise = 0x1p-44f;
+
+static inline int least_lane(f32x4 error, float noise) {
+  int least = 0;
+  for (int lane = 1; lane < 4; ++lane)
+    if (error[lane] < error[least] - noise) least = lane;
+  return least;
+}
+
+/// x ≈ scale * q + offset; the error is the sum of squares, the spread how fast it grows with the scale's square (the
+/// offset following, if it is free).
 struct Fit {
-  float scale, offset, error;
+  float scale, offset, error, spread;
 };
 
-/// What the search tries: the largest weight lands on `step` apart points of [low end - outside, low end + inside],
-/// and on the like at the high end. Outside of the code book means that it is clipped.
+/// The candidates of a search put the extreme weights on points `step` apart, from `outside` beyond the ends of the
+/// code book (where they are clipped) to `inside`, in units of codes.
 struct Search {
   float inside, outside, step;
 };
 
-/// The best scale for x ≈ scale * q, offset as given.
+/// The best scale for x ≈ scale * q.
 template <class Book>
 static inline Fit fit_scale(const float* x, int n, const Search& search) {
-  Fit best = {0.0f, 0.0f, sum_of_squares(x, n)};
+  const float total = sum_of_squares(x, n);
   const float max = peak(x, n);
-  if ((max < 0.0f ? -max : max) < kNegligible) return best;
-  const auto consider = [&](float scale) {
-    const Residuals m = measure<Book>(x, n, scale, 0.0f);
-    if (m.qq == 0.0f) return false;
-    const float error = m.rr - m.rq * m.rq / m.qq;
-    if (!(error < best.error - kTie * m.rr)) return false;
-    best = {scale + m.rq / m.qq, 0.0f, error};
-    return true;
+  if (magnitude(max) < kNegligible) return {0.0f, 0.0f, total, 0.0f};
+  f32x4 best = splat(0.0f);
+  f32x4 error = splat(total);
+  f32x4 spread = best;
+  const auto consider = [&](f32x4 scale) {
+    const Residuals m = measure<Book>(x, n, scale, splat(0.0f));
+    const f32x4 step = where(m.qq > splat(0.0f), m.rq / m.qq);
+    const f32x4 solved = m.rr - m.rq * step;
+    const i32x4 better = solved < error - splat(kTie) * m.rr;
+    best = select(better, scale + step, best);
+    error = select(better, solved, error);
+    spread = select(better, m.qq, spread);
+    return any(better);
   };
-  for (float at = search.outside; at >= -search.inside; at -= search.step) {
-    if (Book::kLow < 0.0f) consider(max / (Book::kLow - at));
-    if (Book::kHigh > 0.0f) consider(max / (Book::kHigh + at));
+  constexpr bool kTwoEnds = Book::kLow < 0.0f;
+  for (float at = search.outside; at >= -search.inside; at -= (kTwoEnds ? 2.0f : 4.0f) * search.step) {
+    const float next = at - search.step;
+    const f32x4 ends = kTwoEnds ? f32x4{Book::kLow - at, Book::kHigh + at, Book::kLow - next, Book::kHigh + next}
+                                : splat(Book::kHigh + at) - splat(search.step) * f32x4{0.0f, 1.0f, 2.0f, 3.0f};
+    consider(splat(max) / ends);
   }
-  for (int i = 0; i < 4 && consider(best.scale); ++i) {
+  for (int i = 0; i < 4 && consider(best); ++i) {
   }
-  return best;
+  const int lane = least_lane(error, kNoise * total);
+  return {best[lane], 0.0f, error[lane], spread[lane]};
 }
 
-/// The best scale and offset for x ≈ scale * q + offset, q in 0..kHighest. Starting points put the least and the
-/// greatest weight `at` steps outside of the codes, each end on its own.
+/// The best scale and offset for x ≈ scale * q + offset, q in 0..kHighest; each end of the range has its own
+/// candidates.
 template <int kHighest>
 static inline Fit fit_affine(const float* x, int n, const Search& search) {
   using Book = Uniform<0, kHighest>;
-  float low = x[0];
-  float high = x[0];
-  for (int i = 1; i < n; ++i) {
-    low = x[i] < low ? x[i] : low;
-    high = x[i] > high ? x[i] : high;
-  }
-  Fit best = {0.0f, 0.5f * (low + high), 0.0f};
-  for (int i = 0; i < n; ++i) best.error += (x[i] - best.offset) * (x[i] - best.offset);
-  if (high - low < kNegligible) return best;
-  const float count = static_cast<float>(n);
-  const auto consider = [&](float scale, float offset) {
-    const Residuals m = measure<Book>(x, n, scale, offset);
-    const float determinant = count * m.qq - m.q * m.q;
-    if (!(determinant > 0.0f)) return false;
-    const float scale_step = (count * m.rq - m.q * m.r) / determinant;
-    const float offset_step = (m.qq * m.r - m.q * m.rq) / determinant;
-    const float error = m.rr - scale_step * m.rq - offset_step * m.r;
-    if (!(error < best.error - kTie * m.rr)) return false;
-    best = {scale + scale_step, offset + offset_step, error};
-    return true;
+  const Range range = range_of(x, n);
+  const float width = range.high - range.low;
+  const float middle = 0.5f * (range.low + range.high);
+  f32x4 scale = splat(0.0f);
+  f32x4 offset = splat(middle);
+  f32x4 spread = scale;
+  float constant_error = 0.0f;
+  for (int i = 0; i < n; ++i) constant_error += (x[i] - middle) * (x[i] - middle);
+  f32x4 error = splat(constant_error);
+  if (width < kNegligible) return {0.0f, middle, constant_error, 0.0f};
+  const f32x4 count = splat(static_cast<float>(n));
+  const auto consider = [&](f32x4 s, f32x4 o) {
+    const Residuals m = measure<Book>(x, n, s, o);
+    const f32x4 determinant = count * m.qq - m.q * m.q;
+    const i32x4 solvable = determinant > splat(0.0f);
+    const f32x4 ds = where(solvable, (count * m.rq - m.q * m.r) / determinant);
+    const f32x4 dof = where(solvable, (m.qq * m.r - m.q * m.rq) / determinant);
+    const f32x4 solved = m.rr - ds * m.rq - dof * m.r;
+    const i32x4 better = solvable & (solved < error - splat(kTie) * m.rr);
+    scale = select(better, s + ds, scale);
+    offset = select(better, o + dof, offset);
+    error = select(better, solved, error);
+    spread = select(better, determinant / count, spread);
+    return any(better);
   };
   for (float a = search.outside; a >= -search.inside; a -= search.step)
-    for (float b = search.outside; b >= -search.inside; b -= search.step) {
-      const float scale = (high - low) / (static_cast<float>(kHighest) + a + b);
-      consider(scale, low + a * scale);
+    for (float b = search.outside; b >= -search.inside; b -= 4.0f * search.step) {
+      const f32x4 ends = splat(b) - splat(search.step) * f32x4{0.0f, 1.0f, 2.0f, 3.0f};
+      const f32x4 s = splat(width) / (splat(static_cast<float>(kHighest) + a) + ends);
+      consider(s, splat(range.low) + splat(a) * s);
     }
-  for (int i = 0; i < 6 && consider(best.scale, best.offset); ++i) {
+  for (int i = 0; i < 5 && consider(scale, offset); ++i) {
   }
+  const int lane = least_lane(error, kNoise * sum_of_squares(x, n));
+  Fit fit = {scale[lane], offset[lane], error[lane], spread[lane]};
   // Codes that leave 0 unused can move down with the offset moved up. Groups of equal range then have equal offsets.
-  const float unused = best.scale > 0.0f ? Book::nearest(splat((low - best.offset) / best.scale))[0] : 0.0f;
-  const float moved = best.offset + unused * best.scale;
-  if ((moved < 0.0f) == (best.offset < 0.0f)) best.offset = moved;
-  return best;
+  const float unused = fit.scale > 0.0f ? Book::nearest(splat((range.low - fit.offset) / fit.scale))[0] : 0.0f;
+  const float moved = fit.offset + unused * fit.scale;
+  if ((moved < 0.0f) == (fit.offset < 0.0f)) fit.offset = moved;
+  return fit;
 }
 
 }  // namespace

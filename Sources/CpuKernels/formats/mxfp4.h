@@ -31,24 +31,19 @@ struct MXFP4 {
     float x[kBlock];
     sanitize(in, kBlock, -kMaxFloat, kMaxFloat, x);
     const int exponent = normalize(x, kBlock);  // the peak is now 0 or in [0.5, 1)
-    int best_e = 0;
-    float best_error = -1.0f;
-    float best_scale = 0.0f;
-    for (int step = -5; step <= -1; ++step) {
-      const int e = exponent + step + 128;
-      if (e < 0 || e > kMaxExponent) continue;
-      const float scale = ldexpf(1.0f, step);
-      const float error = measure<E2m1Book>(x, kBlock, scale, 0.0f).rr;
-      if (best_error < 0.0f || error < best_error) {
-        best_e = e;
-        best_error = error;
-        best_scale = scale;
-      }
+    // Four binades: the largest code, 12, at the peak or up to 4 times above it, or clipping.
+    f32x4 scales;
+    int exponents[4];
+    for (int lane = 0; lane < 4; ++lane) {
+      const int e = exponent + 128 - 5 + lane;
+      exponents[lane] = e < 0 ? 0 : e > kMaxExponent ? kMaxExponent : e;
+      scales[lane] = ldexpf(1.0f, exponents[lane] - 128 - exponent);
     }
+    const int best = least_lane(measure<E2m1Book>(x, kBlock, scales, splat(0.0f)).rr, 0.0f);
     int8_t q[kBlock];
-    quantize_codes<E2m1Book>(x, kBlock, best_scale, 0.0f, q);
+    quantize_codes<E2m1Book>(x, kBlock, scales[best], 0.0f, q);
     for (int i = 0; i < kBlock; ++i) q[i] = index_of(kE2m1Doubled, q[i]);
-    block.e = static_cast<uint8_t>(best_e);
+    block.e = static_cast<uint8_t>(exponents[best]);
     pack_nibbles(q, 16, block.qs);
   }
 };

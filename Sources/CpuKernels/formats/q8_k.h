@@ -31,16 +31,10 @@ struct Q8_K {
     sanitize(in, kBlock, -kMaxFloat, kMaxFloat, x);
     const int exponent = normalize(x, kBlock);
     using Book = Uniform<-127, 127>;
-    float scale = 0.0f;
-    float error = sum_of_squares(x, kBlock);
+    const float max = peak(x, kBlock);
     // Besides the fit: the plain choice, and the one that is exact where all weights are 0 or alike.
-    const float candidates[] = {fit_scale<Book>(x, kBlock, kSearch).scale, peak(x, kBlock) / 127, peak(x, kBlock) / 64};
-    for (const float s : candidates) {
-      const float e = measure<Book>(x, kBlock, s, 0.0f).rr;
-      if (!(e < error)) continue;
-      scale = s;
-      error = e;
-    }
+    const f32x4 scales = {0.0f, fit_scale<Book>(x, kBlock, kSearch).scale, max / 127, max / 64};
+    const float scale = scales[least_lane(measure<Book>(x, kBlock, scales, splat(0.0f)).rr, 0.0f)];
     quantize_codes<Book>(x, kBlock, scale, 0.0f, block.qs);
     block.d = ldexpf(scale, exponent);
     for (int i = 0; i < 16; ++i) {
