@@ -76,6 +76,7 @@ const cases: readonly (readonly [string, Uint8Array, ErrorCode, string])[] = [
   ['an offset beyond the file', tensor({ offset: 64 }), 'ERR_GGUF_TRUNCATED', 'the place of tensor "t"'],
   ['an offset of 2^64 - 32', tensor({ offset: -32 }), 'ERR_GGUF_TRUNCATED', 'the place of tensor "t"'],
   ['an unknown type beyond the file', tensor({ ggmlType: 99, offset: 32 }), 'ERR_GGUF_TRUNCATED', 'was cut off'],
+  ['an unknown type of 2^40 elements', tensor({ ggmlType: 99, dims: [2 ** 40] }), 'ERR_GGUF_TRUNCATED', 'was cut off'],
   ['a size near 2^56', tensor({ dims: [2 ** 52], ggmlType: 28 }), 'ERR_GGUF_TRUNCATED', 'was cut off'],
   [
     'a tensor twice',

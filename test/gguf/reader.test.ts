@@ -221,6 +221,15 @@ describe('tensors', () => {
       expect(file.place('w')).toMatchObject({ kind: 'quantized', format: { name: 'q_plugin' } });
       // Its size was not checked when the file was opened.
       await failure((async () => before.place('w'))(), 'ERR_GGUF_UNSUPPORTED');
+
+      // Another format with the same number does not make the tensor one of its own.
+      unregister();
+      const unregisterOther = QuantFormat.register({ name: 'q_other', blockSize: 5, blockBytes: 30, ggufType: 900 });
+      try {
+        await failure((async () => file.place('w'))(), 'ERR_GGUF_UNSUPPORTED');
+      } finally {
+        unregisterOther();
+      }
     } finally {
       unregister();
     }

@@ -89,6 +89,17 @@ describe('a split model', () => {
     await rename(paths[0]!, renamed);
     const error = await failure(readGGUFHeader(renamed), 'ERR_GGUF_INVALID');
     expect(error.message).toContain('name-00001-of-00002.gguf');
+
+    // Swapped with another part, or taken from a model of more parts.
+    for (const [number, count] of [
+      [1, 2],
+      [0, 3],
+    ] as const) {
+      const wrong = splitPartName(join(folder, 'wrong'), number, count);
+      await rename(number === 1 ? renamed : splitPartName(join(folder, 'wrong'), 1, 2), wrong);
+      const { message } = await failure(readGGUFHeader(wrong), 'ERR_GGUF_INVALID');
+      expect(message).toContain('wrong-00001-of-00002.gguf');
+    }
   });
 
   it.each([

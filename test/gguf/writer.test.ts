@@ -120,6 +120,8 @@ describe('a file is not written when', () => {
     ['a value does not fit its type', { metadata: { k: { type: 'u8', value: 256 } } }, '256 is not a value of type u8'],
     ['an integer type gets a fraction', { metadata: { k: { type: 'i32', value: 1.5 } } }, '1.5'],
     ['a 64-bit integer is not exact', { metadata: { k: { type: 'u64', value: 2 ** 60 } } }, 'u64'],
+    ['a 64-bit integer is too large', { metadata: { k: 2n ** 64n } }, 'is not a value of type u64'],
+    ['a 64-bit integer is too small', { metadata: { k: { type: 'u64', value: -1 } } }, '-1 is not a value of type u64'],
     ['an f32 would become infinite', { metadata: { k: { type: 'f32', value: 1e40 } } }, '1e+40'],
     ['an array has no type', { metadata: { k: [] } }, "{ type: 'i32[]'"],
     ['an array mixes types', { metadata: { k: ['a', true] as unknown as string[] } }, 'needs a type'],
@@ -154,6 +156,7 @@ describe('a file is not written when', () => {
       { tensors: [{ ...tensor, data: [new Uint8Array(16), new Uint8Array(1)] }] },
       'takes 16',
     ],
+    ['data has no end', { tensors: [{ ...tensor, data: endless() }] }, 'takes 16'],
     ['a piece of data is not bytes', { tensors: [{ ...tensor, data: ['x'] as never }] }, 'is not bytes'],
     ['the alignment is no power of two', { alignment: 48 }, 'power of two'],
     ['the alignment is absurd', { alignment: 2 ** 30 }, 'alignment'],
@@ -161,6 +164,10 @@ describe('a file is not written when', () => {
     ['the alignment has another type', { metadata: { 'general.alignment': { type: 'u64', value: 32 } } }, 'u32'],
     ['the version is not known', { version: 4 as 3 }, 'no version 4'],
   ];
+
+  function* endless() {
+    for (;;) yield new Uint8Array(8);
+  }
 
   function deep(levels: number): { type: 'array[]'; value: never[] } {
     return { type: 'array[]', value: levels === 1 ? [] : ([deep(levels - 1)] as never[]) };

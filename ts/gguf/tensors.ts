@@ -30,6 +30,8 @@ interface Entry {
   /** From the start of the data section. */
   readonly offset: number;
   readonly byteLength: number | undefined;
+  /** What it takes at least: `byteLength` where that is known. */
+  readonly leastBytes: number;
   /** Where the entry stands, for messages. */
   readonly entryOffset: number;
 }
@@ -63,6 +65,9 @@ export async function readTensors(
   }));
   return { tensors, dataOffset };
 }
+
+/** Per element of an unknown type. The smallest of ggml's types, q1_0, takes 1.125. */
+const LEAST_BITS = 1;
 
 async function readEntry(
   cursor: HeaderCursor,
@@ -112,7 +117,8 @@ async function readEntry(
   if (offset % alignment !== 0) {
     throw cursor.error('ERR_GGUF_INVALID', `the data offset ${offset} is no multiple of ${alignment}`, typeOffset + 4);
   }
-  return { name, shape, ggmlType, type, offset, byteLength, entryOffset };
+  const leastBytes = byteLength ?? Math.ceil((elements * LEAST_BITS) / 8);
+  return { name, shape, ggmlType, type, offset, byteLength, leastBytes, entryOffset };
 }
 
 /** Bytes of a tensor; undefined if a row is not a whole number of blocks. */
@@ -120,20 +126,20 @@ export function byteLengthOf(type: GGMLType, row: number, elements: number): num
   return row % type.blockSize === 0 ? (elements / type.blockSize) * type.blockBytes : undefined;
 }
 
-/** Tensors lie in the file and do not overlap. Of a type of unknown size, the first byte stands for the whole. */
+/** Tensors lie in the file and do not overlap. */
 function checkPlacement(cursor: HeaderCursor, entries: readonly Entry[], dataOffset: number): void {
   const inOrder = [...entries].sort((a, b) => a.offset - b.offset);
   let previous: Entry | undefined;
   let end = 0;
   for (const entry of inOrder) {
     cursor.reading = `the place of tensor ${quote(entry.name)}`;
-    const { offset, byteLength = 1, entryOffset } = entry;
+    const { offset, leastBytes, entryOffset } = entry;
     if (previous && offset < end) {
       const problem = `its data at ${dataOffset + offset} overlaps that of ${quote(previous.name)}`;
       throw cursor.error('ERR_GGUF_INVALID', `${problem}, which ends at ${dataOffset + end}`, entryOffset);
     }
     previous = entry;
-    end = offset + byteLength;
+    end = offset + leastBytes;
     if (dataOffset + end > cursor.fileSize) {
       throw cursor.error(
         'ERR_GGUF_TRUNCATED',
