@@ -1,5 +1,6 @@
-# Builds the native addon and the kernels' own tests. Called by bin/build-native.js, which passes OUT, VERSION and the
-# include folders of node-addon-api and node-api-headers; `make native-tests` needs none of those.
+# Builds the native addon and the kernels' own tests. Called by bin/build-native.js, which passes CXX, OUT, VERSION and
+# the include folders of node-addon-api and node-api-headers; only the addon needs the last two.
+comma := ,
 CXX ?= g++
 OUT ?= build/native
 VERSION ?= 0.0.0
@@ -38,10 +39,14 @@ ISA_OBJECTS := $(foreach isa,$(ISAS),$(call isa_objects,$(isa)))
 BASE_OBJECTS := $(BASE_SOURCES:Sources/%.cpp=$(OBJ)/%.o)
 ADDON_OBJECTS := $(ADDON_SOURCES:Sources/%.cpp=$(OBJ)/%.o)
 
-LINK := $(if $(DARWIN),-bundle -undefined dynamic_lookup,-shared -pthread -static-libstdc++ -static-libgcc -Wl,--exclude-libs$(comma)ALL)
-comma := ,
+# Everything is compiled again when the compiler or its flags change, and the addon when its version or headers do.
+keep = $(shell mkdir -p $(OUT) && echo '$(2)' | cmp -s - $(OUT)/$(1) || echo '$(2)' > $(OUT)/$(1))
+$(call keep,settings,$(shell $(CXX) --version | head -n 1) $(ALL_CXXFLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))))
+$(call keep,addon-settings,$(VERSION) $(NODE_INCLUDES))
 
-.PHONY: addon check-isa native-tests clean
+LINK := $(if $(DARWIN),-bundle -undefined dynamic_lookup,-shared -pthread -static-libstdc++ -static-libgcc -Wl,--exclude-libs$(comma)ALL)
+
+.PHONY: addon check-isa native-test-programs clean
 addon: $(OUT)/tilewright.node
 
 $(OUT)/tilewright.node: $(ISA_OBJECTS) $(BASE_OBJECTS) $(ADDON_OBJECTS)
@@ -49,17 +54,17 @@ $(OUT)/tilewright.node: $(ISA_OBJECTS) $(BASE_OBJECTS) $(ADDON_OBJECTS)
 	mv $@.part $@
 
 define isa_rule
-$(OBJ)/%.$(1).o: Sources/%.cpp Makefile
+$(OBJ)/%.$(1).o: Sources/%.cpp Makefile $(OUT)/settings
 	@mkdir -p $$(@D)
 	$$(CXX) $$(ALL_CXXFLAGS) $$(FLAGS_$(1)) -DTW_ISA=$(1) -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
-$(OBJ)/CpuKernels/%.o: Sources/CpuKernels/%.cpp Makefile
+$(OBJ)/CpuKernels/%.o: Sources/CpuKernels/%.cpp Makefile $(OUT)/settings
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
 
-$(OBJ)/NodeAddon/%.o: Sources/NodeAddon/%.cpp Makefile
+$(OBJ)/NodeAddon/%.o: Sources/NodeAddon/%.cpp Makefile $(OUT)/settings $(OUT)/addon-settings
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) $(NODE_INCLUDES) -DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS \
 	  -DTILEWRIGHT_VERSION='"$(VERSION)"' -c $< -o $@
@@ -69,7 +74,7 @@ check-isa: $(ISA_OBJECTS)
 	@! nm -C $(filter-out %.generic.o,$(ISA_OBJECTS)) | grep -E ' [WVu] ' | grep -v ' w ' || { echo 'weak symbols in ISA objects'; exit 1; }
 	@echo 'check-isa: no weak symbols'
 
-# The kernels' own tests, one program per instruction set: native-tests runs those that RUN (or this machine) can.
+# The kernels' own tests, one program per instruction set; scripts/native-tests.mjs runs those that this machine can.
 TESTS := $(wildcard test/native/*_test.cpp)
 TEST_PROGRAMS := $(foreach isa,$(ISAS),$(TESTS:test/native/%.cpp=$(OUT)/tests/%.$(isa)))
 native-test-programs: $(TEST_PROGRAMS)
@@ -77,11 +82,11 @@ native-test-programs: $(TEST_PROGRAMS)
 define test_rule
 $(OUT)/tests/%.$(1): test/native/%.cpp $(call isa_objects,$(1)) $(BASE_OBJECTS)
 	@mkdir -p $$(@D)
-	$$(CXX) $$(ALL_CXXFLAGS) -DTW_ISA=$(1) -o $$@ $$(filter-out %/isa.o,$$(filter %.cpp %.o,$$^)) -pthread $$(LDFLAGS)
+	$$(CXX) $$(ALL_CXXFLAGS) -DTW_ISA=$(1) -MF $$@.d -o $$@ $$(filter-out %/isa.o,$$(filter %.cpp %.o,$$^)) -pthread $$(LDFLAGS)
 endef
 $(foreach isa,$(ISAS),$(eval $(call test_rule,$(isa))))
 
 clean:
 	rm -rf $(OUT)
 
--include $(ISA_OBJECTS:.o=.d) $(BASE_OBJECTS:.o=.d) $(ADDON_OBJECTS:.o=.d)
+-include $(ISA_OBJECTS:.o=.d) $(BASE_OBJECTS:.o=.d) $(ADDON_OBJECTS:.o=.d) $(TEST_PROGRAMS:=.d)
