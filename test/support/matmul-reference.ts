@@ -85,8 +85,8 @@ export function referenceMatmul(input: ReferenceInput): { values: Float64Array; 
         const t = (z * m + i) * n + j;
         bound += 4 * EPS.f32 * (Math.abs(value) + Math.abs(residual ? beta * residual[t]! : 0));
         values[t] = value;
-        // Rounding to the output type, subnormals included.
-        bounds[t] = bound + out * (Math.abs(value) + bound) + 2 ** -24 * 2 ** -14 + 1e-30;
+        // Rounding to the output type: half a unit, which below f16's normal numbers is 2^-25 whatever the value.
+        bounds[t] = bound + out * (Math.abs(value) + bound) + (input.outDType === 'f16' ? 2 ** -25 : 2 ** -134);
       }
     }
   }

@@ -31,9 +31,9 @@ export function rounded(value: number, dtype: DType): number {
     case 'bf16':
       return bf16ToF32(f32ToBf16(value));
     case 'i8':
-      return Math.max(-128, Math.min(127, Math.round(value * 100)));
+      return Math.max(-128, Math.min(127, Math.round(value * 100))) + 0;
     case 'i32':
-      return Math.round(value * 1000);
+      return Math.round(value * 1000) + 0; // + 0: integers have no negative zero
   }
 }
 

@@ -67,8 +67,9 @@ export class Layout {
     }
     this.shape = Object.freeze([...shape]);
     this.strides = Object.freeze([...strides]);
-    this.offset = offset;
     this.size = elementCount(shape);
+    // An empty tensor lies nowhere: cut off the end of a buffer, it must not point outside.
+    this.offset = this.size === 0 ? 0 : offset;
     Object.freeze(this);
   }
 
@@ -78,7 +79,7 @@ export class Layout {
 
   /** Half-open range of element positions that the layout touches; empty tensors touch none. */
   get span(): { readonly from: number; readonly to: number } {
-    if (this.size === 0) return { from: this.offset, to: this.offset };
+    if (this.size === 0) return { from: 0, to: 0 };
     let from = this.offset;
     let to = this.offset;
     this.shape.forEach((size, i) => {
