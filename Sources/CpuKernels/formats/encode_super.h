@@ -45,6 +45,33 @@ static inline uint16_t common_factor(const float* values, const float* weights, 
 /// While the common factors cost less than this over the free fits' error, no other starting point is tried.
 static constexpr float kRoundingShare = 1.05f;
 
+/// From here on the weights are not what the bits are for: all of one magnitude, or already on a lattice. The common
+/// factors then make the error, and everything is tried, at a tenth of the speed.
+static constexpr float kLatticeShare = 2.0f;
+
+/// Whether all weights are 0 or of one magnitude (constants, ternary weights), and how many are below, at and above 0.
+struct Magnitude {
+  bool only;
+  float size;
+  float counts[3];
+
+  template <class Book>
+  float error(float scale, float offset) const {
+    const f32x4 values = f32x4{-size, 0.0f, size, 0.0f} - splat(offset);
+    const f32x4 r = values - splat(scale) * Book::nearest(values * inverse_of(splat(scale)));
+    return r[0] * r[0] * counts[0] + r[1] * r[1] * counts[1] + r[2] * r[2] * counts[2];
+  }
+};
+
+static inline Magnitude magnitude_of(const float* x, int n) {
+  Magnitude values = {true, magnitude(peak(x, n)), {0.0f, 0.0f, 0.0f}};
+  for (int i = 0; i < n; ++i) {
+    values.only = values.only && (x[i] == 0.0f || magnitude(x[i]) == values.size);
+    values.counts[x[i] == 0.0f ? 1 : x[i] < 0.0f ? 0 : 2] += 1.0f;
+  }
+  return values;
+}
+
 template <int kCount>
 struct SuperScales {
   uint16_t d;
@@ -58,9 +85,15 @@ static inline f32x4 integers_around(float value, int low, int high) {
   return clamp4(splat(below) + f32x4{-1.0f, 0.0f, 1.0f, 2.0f}, static_cast<float>(low), static_cast<float>(high));
 }
 
+static inline f32x4 integers_from(int first, int high) {
+  return clamp4(splat(static_cast<float>(first)) + f32x4{0.0f, 1.0f, 2.0f, 3.0f}, static_cast<float>(first),
+                static_cast<float>(high));
+}
+
 /// Descends on the error of x ≈ d * scale * q, scale in kScaleLow..kScaleHigh, from group fits; keeps `best` if lower.
+/// A wide descent tries every scale for every group.
 template <class Book, int kGroup, int kCount, int kScaleLow, int kScaleHigh>
-static inline void descend_scales(const float* x, const Fit* fits, SuperScales<kCount>& best) {
+static inline void descend_scales(const float* x, const Fit* fits, bool wide, SuperScales<kCount>& best) {
   float scales[kCount];
   float spreads[kCount];
   for (int g = 0; g < kCount; ++g) {
@@ -75,13 +108,23 @@ static inline void descend_scales(const float* x, const Fit* fits, SuperScales<k
     float slope = 0.0f;
     float curvature = 0.0f;
     for (int g = 0; g < kCount; ++g) {
-      const f32x4 k = integers_around(scales[g] / factor, kScaleLow, kScaleHigh);
-      const Residuals m = measure<Book>(x + g * kGroup, kGroup, splat(factor) * k, splat(0.0f));
-      const int lane = least_lane(m.rr, 0.0f);
-      now.scale[g] = static_cast<int8_t>(k[lane]);
-      now.error += m.rr[lane];
-      slope += k[lane] * m.rq[lane];
-      curvature += k[lane] * k[lane] * m.qq[lane];
+      float least = -1.0f;
+      float best_k = 0.0f, rq = 0.0f, qq = 0.0f;
+      const auto consider = [&](f32x4 k) {
+        const Residuals m = measure<Book>(x + g * kGroup, kGroup, splat(factor) * k, splat(0.0f));
+        const int lane = least_lane(m.rr, 0.0f);
+        if (least >= 0.0f && !(m.rr[lane] < least)) return;
+        least = m.rr[lane];
+        best_k = k[lane];
+        rq = m.rq[lane];
+        qq = m.qq[lane];
+      };
+      consider(integers_around(scales[g] / factor, kScaleLow, kScaleHigh));
+      for (int k = kScaleLow; wide && k <= kScaleHigh; k += 4) consider(integers_from(k, kScaleHigh));
+      now.scale[g] = static_cast<int8_t>(best_k);
+      now.error += least;
+      slope += best_k * rq;
+      curvature += best_k * best_k * qq;
     }
     if (now.error < best.error) best = now;
     if (last >= 0.0f && !(now.error < last)) break;
@@ -96,22 +139,14 @@ static inline void descend_scales(const float* x, const Fit* fits, SuperScales<k
 /// loses least when it is rounded to a half.
 template <class Book, int kGroup, int kCount, int kScaleLow, int kScaleHigh>
 static inline void fit_one_magnitude(const float* x, SuperScales<kCount>& best) {
-  const float max = peak(x, kGroup * kCount);
-  float counts[3] = {0.0f, 0.0f, 0.0f};  // of -|max|, 0, |max|
-  for (int i = 0; i < kGroup * kCount; ++i) {
-    if (x[i] != 0.0f && magnitude(x[i]) != magnitude(max)) return;
-    counts[x[i] == 0.0f ? 1 : x[i] < 0.0f ? 0 : 2] += 1.0f;
-  }
-  const f32x4 values = {-magnitude(max), 0.0f, magnitude(max), 0.0f};
+  const Magnitude values = magnitude_of(x, kGroup * kCount);
+  if (!values.only) return;
   for (int k = kScaleLow; k <= kScaleHigh; ++k) {
     if (k > kScaleLow * 3 / 4 && k < kScaleHigh * 3 / 4) continue;
     for (float code = Book::kLow; code <= Book::kHigh; code += 1.0f) {
       if (code == 0.0f) continue;
-      const uint16_t d = to_half(max / (static_cast<float>(k) * code));
-      const float scale = f16_to_f32(d) * static_cast<float>(k);
-      if (scale == 0.0f) continue;
-      const f32x4 r = values - splat(scale) * Book::nearest(values * splat(1.0f / scale));
-      const float error = r[0] * r[0] * counts[0] + r[1] * r[1] * counts[1] + r[2] * r[2] * counts[2];
+      const uint16_t d = to_half(values.size / (static_cast<float>(k) * code));
+      const float error = values.error<Book>(f16_to_f32(d) * static_cast<float>(k), 0.0f);
       if (!(error < best.error)) continue;
       best.d = d;
       best.error = error;
@@ -136,12 +171,16 @@ static inline SuperScales<kCount> fit_super_scales(const float* x, const Search&
     const Residuals m = measure<Book>(xg, kGroup, splat(scale), splat(0.0f));
     plain[g] = {scale + (m.qq[0] > 0.0f ? m.rq[0] / m.qq[0] : 0.0f), 0.0f, m.rr[0], m.qq[0]};
   }
-  SuperScales<kCount> best = {0, {}, sum_of_squares(x, kGroup * kCount)};
-  descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, fitted, best);
+  const float total = sum_of_squares(x, kGroup * kCount);
+  SuperScales<kCount> best = {0, {}, total};
+  descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, fitted, false, best);
   if (best.error > kRoundingShare * free_error)
-    descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, plain, best);
-  if (best.error < half_noise(best.d) * sum_of_squares(x, kGroup * kCount))
+    descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, plain, false, best);
+  if (best.error > kLatticeShare * free_error + kNoise * total) {
     fit_one_magnitude<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, best);
+    descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, fitted, true, best);
+    descend_scales<Book, kGroup, kCount, kScaleLow, kScaleHigh>(x, plain, true, best);
+  }
   return best;
 }
 
@@ -162,9 +201,10 @@ static inline f32x4 fit_offsets(const float* x, int n, const Fit& fit, f32x4 sca
 }
 
 /// Descends on the error of x ≈ d * scale * q - dmin * min, scale and min in 0..kScaleHigh, q in 0..kHighest, from
-/// group fits whose offsets have the given sign or are 0; keeps `best` if lower.
+/// group fits whose offsets have the given sign or are 0; keeps `best` if lower. A wide descent tries every scale for
+/// every group.
 template <int kHighest, int kGroup, int kCount, int kScaleHigh>
-static inline void descend_affine(const float* x, const Fit* fits, float sign, SuperAffine<kCount>& best) {
+static inline void descend_affine(const float* x, const Fit* fits, float sign, bool wide, SuperAffine<kCount>& best) {
   using Book = Uniform<0, kHighest>;
   constexpr float kSize = static_cast<float>(kGroup);
   float scales[kCount];
@@ -194,28 +234,31 @@ static inline void descend_affine(const float* x, const Fit* fits, float sign, S
     float aa = 0.0f, ab = 0.0f, bb = 0.0f, ra = 0.0f, rb = 0.0f;  // sums over a = scale * q, b = sign * min
     for (int g = 0; g < kCount; ++g) {
       const float* xg = x + g * kGroup;
-      const f32x4 k = integers_around(factor > 0.0f ? scales[g] / factor : 0.0f, 0, kScaleHigh);
-      const f32x4 scale = splat(factor) * k;
-      const f32x4 offset = fit_offsets<Book>(xg, kGroup, fits[g], scale);
-      // Next to the best offset, those a whole code away: they trade clipping at one end for clipping at the other.
       const f32x4 per_min = splat(min_factor > 0.0f ? sign / min_factor : 0.0f);
-      const f32x4 candidates[5] = {offset * per_min, offset * per_min - splat(1.0f), offset * per_min + splat(1.0f),
-                                   (offset - scale) * per_min, (offset + scale) * per_min};
       float least = -1.0f;
       float best_k = 0.0f, best_l = 0.0f, r = 0.0f, rq = 0.0f, q = 0.0f, qq = 0.0f;
-      for (const f32x4 candidate : candidates) {
-        const f32x4 l = round4(clamp4(candidate, 0.0f, static_cast<float>(kScaleHigh)));
-        const Residuals m = measure<Book>(xg, kGroup, scale, splat(sign) * (splat(min_factor) * l));
-        const int lane = least_lane(m.rr, 0.0f);
-        if (least >= 0.0f && !(m.rr[lane] < least)) continue;
-        least = m.rr[lane];
-        best_k = k[lane];
-        best_l = l[lane];
-        r = m.r[lane];
-        rq = m.rq[lane];
-        q = m.q[lane];
-        qq = m.qq[lane];
-      }
+      const auto consider = [&](f32x4 k) {
+        const f32x4 scale = splat(factor) * k;
+        const f32x4 offset = fit_offsets<Book>(xg, kGroup, fits[g], scale);
+        // Next to the best offset, those a whole code away: they trade clipping at one end for clipping at the other.
+        const f32x4 candidates[5] = {offset * per_min, offset * per_min - splat(1.0f), offset * per_min + splat(1.0f),
+                                     (offset - scale) * per_min, (offset + scale) * per_min};
+        for (const f32x4 candidate : candidates) {
+          const f32x4 l = round4(clamp4(candidate, 0.0f, static_cast<float>(kScaleHigh)));
+          const Residuals m = measure<Book>(xg, kGroup, scale, splat(sign) * (splat(min_factor) * l));
+          const int lane = least_lane(m.rr, 0.0f);
+          if (least >= 0.0f && !(m.rr[lane] < least)) continue;
+          least = m.rr[lane];
+          best_k = k[lane];
+          best_l = l[lane];
+          r = m.r[lane];
+          rq = m.rq[lane];
+          q = m.q[lane];
+          qq = m.qq[lane];
+        }
+      };
+      consider(integers_around(factor > 0.0f ? scales[g] / factor : 0.0f, 0, kScaleHigh));
+      for (int k = 0; wide && k <= kScaleHigh; k += 4) consider(integers_from(k, kScaleHigh));
       now.scale[g] = static_cast<uint8_t>(best_k);
       now.min[g] = static_cast<uint8_t>(best_l);
       now.error += least;
@@ -241,6 +284,36 @@ static inline void descend_affine(const float* x, const Fit* fits, float sign, S
     d = better_d;
     dmin = better_dmin;
   }
+}
+
+/// Weights that are all 0 or of one magnitude: first the min, then the scale whose factor loses least in its rounding.
+template <int kHighest, int kGroup, int kCount, int kScaleHigh>
+static inline void fit_one_magnitude(const float* x, SuperAffine<kCount>& best) {
+  using Book = Uniform<0, kHighest>;
+  const Magnitude values = magnitude_of(x, kGroup * kCount);
+  if (!values.only) return;
+  int min = 0;
+  uint16_t dmin = 0;
+  float miss = values.size;
+  for (int k = kScaleHigh; values.counts[0] > 0.0f && k > kScaleHigh / 2; --k) {
+    const uint16_t half = to_half(values.size / static_cast<float>(k));
+    const float e = magnitude(values.size - f16_to_f32(half) * static_cast<float>(k));
+    if (!(e < miss)) continue;
+    min = k;
+    dmin = half;
+    miss = e;
+  }
+  const float offset = -(f16_to_f32(dmin) * static_cast<float>(min));
+  const float highest = (values.counts[2] > 0.0f ? values.size : 0.0f) - offset;
+  for (int k = kScaleHigh; k > kScaleHigh * 3 / 4; --k)
+    for (int code = 1; code <= kHighest; ++code) {
+      const uint16_t d = to_half(highest / static_cast<float>(k * code));
+      const float error = values.error<Book>(f16_to_f32(d) * static_cast<float>(k), offset);
+      if (!(error < best.error)) continue;
+      best = {d, dmin, {}, {}, error};
+      for (uint8_t& s : best.scale) s = static_cast<uint8_t>(k);
+      for (uint8_t& m : best.min) m = static_cast<uint8_t>(min);
+    }
 }
 
 /// x ≈ d * scale * q - dmin * min. The starting points of the descent: the groups' best fits with offsets up to 0, the
@@ -269,17 +342,25 @@ static inline SuperAffine<kCount> fit_super_affine(const float* x, const Search&
     const Residuals m = measure<Book>(xg, kGroup, splat(scale), splat(low));
     plain[g] = {scale, low, m.rr[0], m.qq[0] - m.q[0] * m.q[0] / static_cast<float>(kGroup)};
   }
-  SuperAffine<kCount> best = {0, 0, {}, {}, sum_of_squares(x, kGroup * kCount)};
-  descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, below, -1.0f, best);
-  if (best.error > kRoundingShare * free_error)
-    descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, plain, -1.0f, best);
-  if (!any_above) return best;
-  for (int g = 0; g < kCount; ++g)
+  for (int g = 0; any_above && g < kCount; ++g)
     if (above[g].offset < 0.0f) {
       above[g] = fit_scale<Book>(x + g * kGroup, kGroup, scale_search);
       if (above[g].scale < 0.0f) above[g].scale = 0.0f;
     }
-  descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, above, 1.0f, best);
+  const float total = sum_of_squares(x, kGroup * kCount);
+  SuperAffine<kCount> best = {0, 0, {}, {}, total};
+  const auto descend = [&](const Fit* fits, float sign, bool wide) {
+    descend_affine<kHighest, kGroup, kCount, kScaleHigh>(x, fits, sign, wide, best);
+  };
+  descend(below, -1.0f, false);
+  if (any_above) descend(above, 1.0f, false);
+  if (best.error > kRoundingShare * free_error) descend(plain, -1.0f, false);
+  if (best.error > kLatticeShare * free_error + kNoise * total) {
+    fit_one_magnitude<kHighest, kGroup, kCount, kScaleHigh>(x, best);
+    descend(below, -1.0f, true);
+    if (any_above) descend(above, 1.0f, true);
+    descend(plain, -1.0f, true);
+  }
   return best;
 }
 
