@@ -1,0 +1,32 @@
+import { randomInt } from 'node:crypto';
+import { defineConfig } from 'vitest/config';
+
+// One seed for the random cases of all files; a failing run is repeated with TILEWRIGHT_SEED=<the printed number>.
+const seed = process.env.TILEWRIGHT_SEED ?? String(randomInt(2 ** 31));
+process.env.TILEWRIGHT_SEED = seed;
+
+export default defineConfig({
+  test: {
+    // A fresh process per file: the addon keeps threads and memory of its own.
+    pool: 'forks',
+    env: { TILEWRIGHT_SEED: seed },
+    globalSetup: ['test/setup/print-seed.ts'],
+    setupFiles: ['test/setup/seed.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/package/**'] } },
+      {
+        extends: true,
+        test: {
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          // They install packages and compile the addon: one after the other.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
