@@ -72,6 +72,20 @@ export function nativeCandidates(): readonly { readonly what: string; readonly p
 
 let addon: NativeAddon | null = null;
 
+/** What became of one place where a binary may be. */
+export interface NativeAttempt {
+  readonly what: string;
+  readonly path: string;
+  /** Why it is not the one; null for the binary that was loaded. */
+  readonly error: string | null;
+}
+const tried: NativeAttempt[] = [];
+
+/** The places that the last {@link loadNative} tried, in order. */
+export function nativeAttempts(): readonly NativeAttempt[] {
+  return tried;
+}
+
 /**
  * Load the addon, once.
  * @throws ERR_NATIVE_MISSING with every place that was tried and what went wrong there.
@@ -79,20 +93,22 @@ let addon: NativeAddon | null = null;
 export function loadNative(): NativeAddon {
   if (addon !== null) return addon;
   const require = createRequire(import.meta.url);
-  const attempts: string[] = [];
+  tried.length = 0;
   for (const { what, path } of nativeCandidates()) {
     try {
       const loaded = require(path) as NativeAddon;
       if (loaded.version !== packageVersion) {
-        attempts.push(`${path} (${what}): is of version ${loaded.version}, this package is ${packageVersion}`);
+        tried.push({ what, path, error: `is of version ${loaded.version}, this package is ${packageVersion}` });
         continue;
       }
+      tried.push({ what, path, error: null });
       addon = loaded;
       return loaded;
     } catch (error) {
-      attempts.push(`${path} (${what}): ${(error as Error).message.split('\n')[0]}`);
+      tried.push({ what, path, error: (error as Error).message.split('\n')[0]! });
     }
   }
+  const attempts = tried.map(({ what, path, error }) => `${path} (${what}): ${error}`);
   throw new TilewrightError(
     'ERR_NATIVE_MISSING',
     `No native binary of tilewright works on this machine (${process.platform}-${process.arch}${libc()}, Node ` +
