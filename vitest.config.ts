@@ -1,16 +1,18 @@
 import { randomInt } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // One seed for the random cases of all files; a failing run is repeated with TILEWRIGHT_SEED=<the printed number>.
 const seed = process.env.TILEWRIGHT_SEED ?? String(randomInt(2 ** 31));
-process.env.TILEWRIGHT_SEED = seed;
+console.log(`random cases: TILEWRIGHT_SEED=${seed}`);
 
 export default defineConfig({
+  // The examples in docs/ import the package by its name, as users do; here that means the sources.
+  resolve: { alias: { tilewright: fileURLToPath(new URL('ts/index.ts', import.meta.url)) } },
   test: {
     // A fresh process per file: the addon keeps threads and memory of its own.
     pool: 'forks',
     env: { TILEWRIGHT_SEED: seed },
-    globalSetup: ['test/setup/print-seed.ts'],
     setupFiles: ['test/setup/seed.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
