@@ -1,6 +1,5 @@
 # Builds the native addon and the kernels' own tests. Called by bin/build-native.js, which passes CXX, OUT, VERSION and
 # the include folders of node-addon-api and node-api-headers; only the addon needs the last two.
-comma := ,
 CXX ?= g++
 OUT ?= build/native
 VERSION ?= 0.0.0
@@ -44,6 +43,7 @@ keep = $(shell mkdir -p $(OUT) && echo '$(2)' | cmp -s - $(OUT)/$(1) || echo '$(
 $(call keep,settings,$(shell $(CXX) --version | head -n 1) $(ALL_CXXFLAGS) $(foreach isa,$(ISAS),$(FLAGS_$(isa))))
 $(call keep,addon-settings,$(VERSION) $(NODE_INCLUDES))
 
+comma := ,
 LINK := $(if $(DARWIN),-bundle -undefined dynamic_lookup,-shared -pthread -static-libstdc++ -static-libgcc -Wl,--exclude-libs$(comma)ALL)
 
 .PHONY: addon check-isa native-test-programs clean

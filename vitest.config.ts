@@ -6,26 +6,38 @@ import { defineConfig } from 'vitest/config';
 const seed = process.env.TILEWRIGHT_SEED ?? String(randomInt(2 ** 31));
 console.log(`random cases: TILEWRIGHT_SEED=${seed}`);
 
+// The examples in docs/ import the package by its name, as users do; here that means the sources.
+const resolve = { alias: { tilewright: fileURLToPath(new URL('ts/index.ts', import.meta.url)) } };
+// Not inherited with `extends`, which would evaluate this file, and draw a seed, once per project.
+const common = {
+  // A fresh process per file: the addon keeps threads and memory of its own.
+  pool: 'forks',
+  env: { TILEWRIGHT_SEED: seed },
+  setupFiles: ['test/setup/seed.ts'],
+} as const;
+
 export default defineConfig({
-  // The examples in docs/ import the package by its name, as users do; here that means the sources.
-  resolve: { alias: { tilewright: fileURLToPath(new URL('ts/index.ts', import.meta.url)) } },
   test: {
-    // A fresh process per file: the addon keeps threads and memory of its own.
-    pool: 'forks',
-    env: { TILEWRIGHT_SEED: seed },
-    setupFiles: ['test/setup/seed.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/package/**'] } },
       {
-        extends: true,
+        resolve,
         test: {
+          ...common,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/package/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...common,
           name: 'package',
           include: ['test/package/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // They install packages and compile the addon: one after the other.
+          // They install packages and compile the addon: one file after the other.
           fileParallelism: false,
         },
       },

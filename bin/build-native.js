@@ -71,9 +71,10 @@ function writable(folder) {
  * @param {string} [options.out] folder of the results, relative to the package
  * @param {string} [options.cxx] compiler, CXX of the environment by default
  * @param {readonly string[]} [options.variables] more of the Makefile's variables, as `NAME=value`
- * @param {(line: string) => void} [options.log] takes what is about to be compiled, instead of make's own output
+ * @param {(line: string) => void} [options.log] takes what is about to be compiled
+ * @param {boolean} [options.quiet] leaves make's own output out, but for errors and warnings
  */
-export async function buildNative({ target = 'addon', out, cxx, variables = [], log } = {}) {
+export async function buildNative({ target = 'addon', out, cxx, variables = [], log, quiet = log !== undefined } = {}) {
   const tools = findToolchain(cxx);
   if (tools.problem) throw new Error(tools.problem);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -96,9 +97,9 @@ export async function buildNative({ target = 'addon', out, cxx, variables = [], 
       const files = plan.split('\n').filter((line) => line.includes(' -c ')).length;
       if (files > 0) log(`compiling ${files} files with ${tools.name} on ${availableParallelism()} cores`);
     }
-    const make = spawn('make', [...args, ...(log ? ['--silent'] : [])], {
+    const make = spawn('make', [...args, ...(quiet ? ['--silent'] : [])], {
       cwd: root,
-      stdio: ['ignore', log ? 'ignore' : 'inherit', 'inherit'],
+      stdio: ['ignore', quiet ? 'ignore' : 'inherit', 'inherit'],
     });
     const code = await new Promise((resolve, reject) => {
       make.on('error', reject);

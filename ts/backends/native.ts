@@ -1,7 +1,9 @@
 // The one file that touches the raw addon: its types, finding it, and turning its errors into ours.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nativeCacheFolder, nativeTarget } from '#native-target';
 import { type ErrorCode, TilewrightError } from '../errors.ts';
 
 export interface NativeBuffer {
@@ -49,24 +51,20 @@ export const packageVersion: string = (
   JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string }
 ).version;
 
-/** musl and glibc binaries do not mix. Node reports the glibc that it runs on. */
-function libc(): string {
-  if (process.platform !== 'linux') return '';
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  return report?.header?.glibcVersionRuntime === undefined ? '-musl' : '';
-}
-
 /** Where a binary for this machine may be, best first. */
 export function nativeCandidates(): readonly { readonly what: string; readonly path: string }[] {
-  const target = `${process.platform}-${process.arch}${libc()}`;
+  const target = nativeTarget();
   const override = process.env.TILEWRIGHT_NATIVE;
+  const cache = nativeCacheFolder(packageVersion);
   return [
     ...(override ? [{ what: 'TILEWRIGHT_NATIVE', path: override }] : []),
     {
-      what: 'built on this machine',
+      what: 'built in the package',
       path: fileURLToPath(new URL(`build/${target}/tilewright.node`, packageRoot)),
     },
     { what: 'platform package', path: `@tilewright/${target}/tilewright.node` },
+    // `tilewright build` puts it there when the package's own folder cannot be written.
+    ...(cache === null ? [] : [{ what: 'built in the cache folder', path: join(cache, 'tilewright.node') }]),
   ];
 }
 
@@ -111,7 +109,7 @@ export function loadNative(): NativeAddon {
   const attempts = tried.map(({ what, path, error }) => `${path} (${what}): ${error}`);
   throw new TilewrightError(
     'ERR_NATIVE_MISSING',
-    `No native binary of tilewright works on this machine (${process.platform}-${process.arch}${libc()}, Node ` +
+    `No native binary of tilewright ${packageVersion} works on this machine (${nativeTarget()}, Node ` +
       `${process.versions.node}). Tried:\n${attempts.map((attempt) => `  - ${attempt}`).join('\n')}\n` +
       'If optional packages were left out, reinstall with `npm install --include=optional`; ' +
       'or build it here with `npx tilewright build` (needs a C++ compiler and make).',
