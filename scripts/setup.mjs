@@ -1,9 +1,9 @@
 // Makes a checkout ready to run: dependencies, native addon, dist. Each step does nothing when nothing changed.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { buildNative } from '../bin/build-native.js';
-import { Failure, mustRun, root, run, say, seconds, tool } from './steps.mjs';
+import { Failure, mustRun, npm, root, run, say, seconds, tool } from './steps.mjs';
 import { needToolchain } from './toolchain.mjs';
 
 const path = (name) => join(root, name);
@@ -33,12 +33,9 @@ async function installDependencies() {
   if (reason === null) return;
   say(`installing dependencies with npm ci (${reason})`);
   const begin = performance.now();
-  // npm tells its scripts where it is; other package managers do so too, but have no `ci`.
-  const npm = process.env.npm_execpath;
-  const command = npm && basename(npm) === 'npm-cli.js' ? [process.execPath, npm] : ['npm'];
   // No dependency needs an install script, and NODE_ENV=production must not leave the compiler out.
-  const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
-  const { ok, status, output } = await run(command[0], [...command.slice(1), ...args]);
+  const flags = ['--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+  const { ok, status, output } = await run(...npm('ci', ...flags));
   if (!ok) {
     throw new Failure(
       status === 'not found'

@@ -1,5 +1,6 @@
 // Running commands and saying so: used by all scripts here. Progress goes to stderr, results to stdout.
 import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
@@ -10,14 +11,15 @@ export class Failure extends Error {}
 export const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 /**
- * Runs a command. Resolves with its exit status and what it printed (nothing for `show`, which lets it print).
+ * Runs a command. Resolves with its exit status and what it printed (nothing for `show`, which lets it print;
+ * without its errors for `stderr: false`, unless it fails).
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ show?: boolean, cwd?: string, env?: Record<string, string>, timeout?: number }} [options]
+ * @param {{ show?: boolean, stderr?: boolean, cwd?: string, env?: Record<string, string>, timeout?: number }} [options]
  * @returns {Promise<{ ok: boolean, status: number | string, output: string }>} status: a signal's name if one ended it
  */
-export function run(command, args, { show = false, cwd = root, env = {}, timeout } = {}) {
+export function run(command, args, { show = false, stderr = true, cwd = root, env = {}, timeout } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
@@ -27,12 +29,18 @@ export function run(command, args, { show = false, cwd = root, env = {}, timeout
       killSignal: 'SIGKILL',
     });
     let output = '';
-    child.stdout?.on('data', (chunk) => (output += chunk));
-    child.stderr?.on('data', (chunk) => (output += chunk));
+    let errors = '';
+    child.stdout?.setEncoding('utf8').on('data', (chunk) => (output += chunk));
+    child.stderr?.setEncoding('utf8').on('data', (chunk) => {
+      if (stderr) output += chunk;
+      else errors += chunk;
+    });
     child.on('error', (error) =>
       error.code === 'ENOENT' ? resolve({ ok: false, status: 'not found', output: '' }) : reject(error),
     );
-    child.on('close', (code, signal) => resolve({ ok: code === 0, status: code ?? signal, output }));
+    child.on('close', (code, signal) =>
+      resolve({ ok: code === 0, status: code ?? signal, output: code === 0 ? output : output + errors }),
+    );
   });
 }
 
@@ -49,6 +57,15 @@ const TOOLS = {
   tsx: 'tsx/dist/cli.mjs',
   vitest: 'vitest/vitest.mjs',
 };
+
+/**
+ * Command and arguments that run npm: npm tells its scripts where it is; other package managers do so too, but are not
+ * what is meant.
+ */
+export function npm(...args) {
+  const path = process.env.npm_execpath;
+  return path && basename(path) === 'npm-cli.js' ? [process.execPath, [path, ...args]] : ['npm', args];
+}
 
 /** Command and arguments that run a tool of node_modules: without npx, which takes half a second. */
 export const tool = (name, ...args) => [process.execPath, [`${root}node_modules/${TOOLS[name]}`, ...args]];
