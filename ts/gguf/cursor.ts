@@ -1,5 +1,5 @@
 import type { TilewrightError } from '../errors.ts';
-import { MAX_HEADER_BYTES, READ_CHUNK_BYTES } from './limits.ts';
+import { HEADER_BUFFER_BYTES, MAX_HEADER_BYTES, MAX_READ_CHUNK_BYTES, READ_CHUNK_BYTES } from './limits.ts';
 import { type GGUFErrorCode, ggufError } from './report.ts';
 import type { ByteSource } from './source.ts';
 
@@ -15,7 +15,7 @@ export class HeaderCursor {
   countBytes: 4 | 8 = 8;
   readonly #source: ByteSource;
   readonly #signal: AbortSignal | undefined;
-  #bytes = Buffer.alloc(0);
+  #bytes = Buffer.from(new ArrayBuffer(0));
   #view = new DataView(this.#bytes.buffer);
   #filled = 0;
 
@@ -60,23 +60,20 @@ export class HeaderCursor {
     return this.u32() + this.u32() * 2 ** 32;
   }
 
-  /** A copy of the next `count` bytes, at the start of its own buffer. */
-  copy(count: number): Uint8Array<ArrayBuffer> {
+  /** The next `count` bytes, copied: in the file they may be misaligned for the numbers that they are. */
+  copy(count: number): ArrayBuffer {
     const start = this.#take(count);
-    const copy = new Uint8Array(new ArrayBuffer(count));
-    copy.set(this.#bytes.subarray(start, start + count));
-    return copy;
+    return this.#bytes.buffer.slice(start, start + count);
   }
 
-  /** A view of the next `count` bytes, valid until the next `need`. */
-  peek(count: number): Buffer {
-    const start = this.#take(count);
-    this.position = start;
+  /** A view of `count` bytes from `start`, which were read. It keeps the whole header in memory. */
+  view(start: number, count: number): Buffer {
     return this.#bytes.subarray(start, start + count);
   }
 
-  skip(count: number): void {
-    this.#take(count);
+  /** Steps over `count` bytes and returns where they start. */
+  skip(count: number): number {
+    return this.#take(count);
   }
 
   /**
@@ -124,19 +121,20 @@ export class HeaderCursor {
     if (end > MAX_HEADER_BYTES) {
       throw this.error('ERR_GGUF_LIMIT', `the header is larger than the ${MAX_HEADER_BYTES} bytes that are accepted`);
     }
-    const goal = Math.min(Math.max(end, this.#filled + READ_CHUNK_BYTES), this.#source.size);
-    if (goal > this.#bytes.length) this.#grow(Math.max(goal, Math.min(2 * this.#bytes.length, MAX_HEADER_BYTES)));
-    while (this.#filled < goal) {
+    while (this.#filled < end) {
       this.#signal?.throwIfAborted();
-      const target = this.#bytes.subarray(this.#filled, Math.min(goal, this.#filled + READ_CHUNK_BYTES));
-      const read = await this.#source.read(target, this.#filled);
+      const chunk = Math.min(Math.max(READ_CHUNK_BYTES, this.#filled), MAX_READ_CHUNK_BYTES);
+      const goal = Math.min(this.#filled + chunk, this.#source.size);
+      if (goal > this.#bytes.length) this.#grow(goal);
+      const read = await this.#source.read(this.#bytes.subarray(this.#filled, goal), this.#filled);
       if (read === 0) throw this.error('ERR_GGUF_TRUNCATED', 'the file became shorter while it was read', this.#filled);
       this.#filled += read;
     }
   }
 
-  #grow(capacity: number): void {
-    const bytes = Buffer.from(new ArrayBuffer(capacity));
+  #grow(least: number): void {
+    const wanted = Math.max(least, this.#bytes.length === 0 ? 0 : HEADER_BUFFER_BYTES, 2 * this.#bytes.length);
+    const bytes = Buffer.from(new ArrayBuffer(Math.min(wanted, this.#source.size)));
     this.#bytes.copy(bytes, 0, 0, this.#filled);
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);

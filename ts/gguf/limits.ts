@@ -43,8 +43,17 @@ export const MIN_ALIGNMENT = 8;
 /** Where `general.alignment` is absent. */
 export const DEFAULT_ALIGNMENT = 32;
 
-/** Bytes per read: small headers take one read, large ones no more than this beyond their end. */
+/** The first read, which takes most headers in whole. */
 export const READ_CHUNK_BYTES = 2 ** 20;
+
+/** Later reads grow to this: fewer trips to the thread pool, and no more than this is read beyond the header. */
+export const MAX_READ_CHUNK_BYTES = 4 * 2 ** 20;
+
+/**
+ * Room for a header that the first read does not take in, before it has to move to a larger buffer: any known one fits.
+ * Memory that is not written to is not taken from the system. Smaller files get their own size.
+ */
+export const HEADER_BUFFER_BYTES = 32 * 2 ** 20;
 
 /** As much as @huggingface/gguf reads of a remote file before it gives up. */
 export const MAX_REMOTE_HEADER_BYTES = 50_000_000;

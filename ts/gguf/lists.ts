@@ -37,9 +37,9 @@ export class StringList extends List<string> implements GGUFStrings {
   readonly #prefix: number;
 
   /** `starts` has one entry more than there are strings; text i ends where the length before text i + 1 begins. */
-  constructor(bytes: Uint8Array, starts: Uint32Array, prefix: number) {
+  constructor(bytes: Buffer, starts: Uint32Array, prefix: number) {
     super();
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
     this.#starts = starts;
     this.#prefix = prefix;
     this.length = starts.length - 1;

@@ -54,13 +54,12 @@ export async function readName(cursor: HeaderCursor, limit: number): Promise<str
   if (length === 0) throw cursor.error('ERR_GGUF_INVALID', 'a name must not be empty', start);
   checkRoom(cursor, length, 1, limit, 'bytes of name', start);
   await cursor.need(length);
-  const bytes = cursor.peek(length);
+  const at = cursor.skip(length);
+  const bytes = cursor.view(at, length);
   try {
-    const name = strictUtf8.decode(bytes);
-    cursor.skip(length);
-    return name;
+    return strictUtf8.decode(bytes);
   } catch {
-    throw cursor.error('ERR_GGUF_INVALID', `the name ${quote(bytes.toString())} is not valid UTF-8`);
+    throw cursor.error('ERR_GGUF_INVALID', `the name ${quote(bytes.toString())} is not valid UTF-8`, at);
   }
 }
 
@@ -110,21 +109,19 @@ async function readString(cursor: HeaderCursor): Promise<string> {
   const length = cursor.count();
   checkRoom(cursor, length, 1, MAX_STRING_BYTES, 'bytes of text', start);
   await cursor.need(length);
-  const text = cursor.peek(length).toString('utf8');
-  cursor.skip(length);
-  return text;
+  return cursor.view(cursor.skip(length), length).toString('utf8');
 }
 
 async function readNumbers(cursor: HeaderCursor, type: NumberType, count: number): Promise<NumberArray> {
   const bytes = count * NUMBER_ARRAYS[type].BYTES_PER_ELEMENT;
   await cursor.need(bytes);
-  return new NUMBER_ARRAYS[type](cursor.copy(bytes).buffer);
+  return new NUMBER_ARRAYS[type](cursor.copy(bytes));
 }
 
 async function readBools(cursor: HeaderCursor, count: number): Promise<BoolList> {
   await cursor.need(count);
   const start = cursor.position;
-  const bytes = cursor.copy(count);
+  const bytes = new Uint8Array(cursor.copy(count));
   const wrong = bytes.findIndex((byte) => byte > 1);
   if (wrong >= 0) {
     throw cursor.error('ERR_GGUF_INVALID', `a bool is 0 or 1, not ${bytes[wrong]}`, start + wrong);
@@ -148,8 +145,7 @@ async function readStrings(cursor: HeaderCursor, count: number): Promise<StringL
   }
   const length = cursor.position - origin;
   starts[count] = length + prefix;
-  cursor.position = origin;
-  return new StringList(cursor.copy(length), starts, prefix);
+  return new StringList(cursor.view(origin, length), starts, prefix);
 }
 
 async function readArray(

@@ -62,12 +62,11 @@ const LOOKALIKES: Readonly<Record<string, string>> = {
 async function readMagic(cursor: HeaderCursor): Promise<void> {
   cursor.reading = 'the magic number';
   await cursor.need(4);
-  const magic = cursor.peek(4).toString('latin1');
+  const magic = cursor.view(cursor.skip(4), 4).toString('latin1');
   if (magic !== MAGIC) {
     const hint = LOOKALIKES[magic.toLowerCase()] ?? `it begins with ${quote(magic)}, not "${MAGIC}"`;
-    throw cursor.error('ERR_GGUF_INVALID', `this is not a GGUF file; ${hint}`);
+    throw cursor.error('ERR_GGUF_INVALID', `this is not a GGUF file; ${hint}`, 0);
   }
-  cursor.skip(4);
 }
 
 async function readVersion(cursor: HeaderCursor): Promise<number> {
