@@ -17,7 +17,7 @@ struct IQ4_XS {
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 0;
-  static constexpr Search kSearch = {14.0f, 28.0f, 2.0f};
+  static constexpr Search kSearch = {40.0f, 28.0f, 4.0f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     (void)min;

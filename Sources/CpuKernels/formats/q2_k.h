@@ -16,7 +16,7 @@ struct Q2_K {
   static constexpr int kGroup = 16;
   static constexpr bool kHasMin = true;
   static constexpr int kZero = 0;
-  static constexpr Search kSearch = {0.5f, 0.75f, 0.25f};
+  static constexpr Search kSearch = {0.25f, 0.5f, 0.25f};
   static constexpr Search kScaleSearch = {1.0f, 1.0f, 0.25f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {

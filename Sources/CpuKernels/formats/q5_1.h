@@ -16,7 +16,7 @@ struct Q5_1 {
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = true;
   static constexpr int kZero = 0;
-  static constexpr Search kSearch = {1.0f, 1.0f, 0.25f};
+  static constexpr Search kSearch = {2.0f, 1.0f, 0.5f};
   static constexpr Search kScaleSearch = {16.0f, 1.0f, 0.5f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
