@@ -16,8 +16,9 @@ struct Launch {
   /// In declaration order; a buffer that was left out is null.
   void* const* buffers;
 
+  /// Always inlined: an out-of-line copy would be a weak symbol.
   template <class Params>
-  const Params& as() const {
+  __attribute__((always_inline)) const Params& as() const {
     return *static_cast<const Params*>(params);
   }
 };

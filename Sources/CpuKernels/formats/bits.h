@@ -6,6 +6,7 @@
 
 #include "half.h"
 #include "tilewright/blocks.h"
+#include "tilewright/params.h"
 
 namespace tw {
 namespace {

@@ -3,7 +3,7 @@
 #ifndef TILEWRIGHT_FORMATS_IQ4_XS_H
 #define TILEWRIGHT_FORMATS_IQ4_XS_H
 
-#include "bits.h"
+#include "encode_super.h"
 
 namespace tw {
 namespace {
@@ -11,12 +11,13 @@ namespace {
 struct IQ4_XS {
   using Block = tw_block_iq4_xs;
   static constexpr const char* kName = "iq4_xs";
-  static constexpr int kId = 28;
+  static constexpr int kId = TW_FORMAT_IQ4_XS;
   static constexpr int kBlock = 256;
   static constexpr int kBytes = sizeof(Block);
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 0;
+  static constexpr Search kSearch = {40.0f, 28.0f, 4.0f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     (void)min;
@@ -31,6 +32,23 @@ struct IQ4_XS {
   }
 
   static void decode(const Block& block, float* out) { decode_codes<IQ4_XS>(block, out); }
+
+  static void encode(const float* in, Block& block) {
+    float x[kBlock];
+    sanitize(in, kBlock, -127 * 32 * kMaxHalf, 127 * 32 * kMaxHalf, x);
+    const auto fit = fit_super_scales<Iq4Book, kGroup, 8, -32, 31>(x, kSearch);
+    block = {};
+    block.d = fit.d;
+    for (int g = 0; g < 8; ++g) {
+      const int sc = fit.scale[g] + 32;
+      block.scales_l[g / 2] = static_cast<uint8_t>(block.scales_l[g / 2] | ((sc & 15) << (4 * (g % 2))));
+      block.scales_h = static_cast<uint16_t>(block.scales_h | ((sc >> 4) << (2 * g)));
+    }
+    int8_t q[kBlock];
+    super_codes<IQ4_XS, Iq4Book>(x, block, q);
+    for (int i = 0; i < kBlock; ++i) q[i] = index_of(kIq4Values, q[i]);
+    for (int g = 0; g < 8; ++g) pack_nibbles(q + 32 * g, 16, block.qs + 16 * g);
+  }
 };
 
 }  // namespace

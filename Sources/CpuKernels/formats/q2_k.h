@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_FORMATS_Q2_K_H
 #define TILEWRIGHT_FORMATS_Q2_K_H
 
-#include "bits.h"
+#include "encode_super.h"
 
 namespace tw {
 namespace {
@@ -10,12 +10,14 @@ namespace {
 struct Q2_K {
   using Block = tw_block_q2_k;
   static constexpr const char* kName = "q2_k";
-  static constexpr int kId = 21;
+  static constexpr int kId = TW_FORMAT_Q2_K;
   static constexpr int kBlock = 256;
   static constexpr int kBytes = sizeof(Block);
   static constexpr int kGroup = 16;
   static constexpr bool kHasMin = true;
   static constexpr int kZero = 0;
+  static constexpr Search kSearch = {0.25f, 0.5f, 0.25f};
+  static constexpr Search kScaleSearch = {1.0f, 1.0f, 0.25f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     unpack_crumbs(block.qs, q);
@@ -28,6 +30,19 @@ struct Q2_K {
   }
 
   static void decode(const Block& block, float* out) { decode_codes<Q2_K>(block, out); }
+
+  static void encode(const float* in, Block& block) {
+    float x[kBlock];
+    sanitize(in, kBlock, -15 * kMaxHalf, 3 * 15 * kMaxHalf, x);
+    const auto fit = fit_super_affine<3, kGroup, 16, 15>(x, kSearch, kScaleSearch);
+    block = {};
+    block.d = fit.d;
+    block.dmin = fit.dmin;
+    for (int g = 0; g < 16; ++g) block.scales[g] = static_cast<uint8_t>(fit.scale[g] | (fit.min[g] << 4));
+    int8_t q[kBlock];
+    super_codes<Q2_K, Uniform<0, 3>>(x, block, q);
+    pack_crumbs(q, block.qs);
+  }
 };
 
 }  // namespace

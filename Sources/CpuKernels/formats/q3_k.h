@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_FORMATS_Q3_K_H
 #define TILEWRIGHT_FORMATS_Q3_K_H
 
-#include "bits.h"
+#include "encode_super.h"
 
 namespace tw {
 namespace {
@@ -10,12 +10,13 @@ namespace {
 struct Q3_K {
   using Block = tw_block_q3_k;
   static constexpr const char* kName = "q3_k";
-  static constexpr int kId = 22;
+  static constexpr int kId = TW_FORMAT_Q3_K;
   static constexpr int kBlock = 256;
   static constexpr int kBytes = sizeof(Block);
   static constexpr int kGroup = 16;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 4;
+  static constexpr Search kSearch = {1.0f, 1.0f, 0.25f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     (void)min;
@@ -28,6 +29,25 @@ struct Q3_K {
   }
 
   static void decode(const Block& block, float* out) { decode_codes<Q3_K>(block, out); }
+
+  static void encode(const float* in, Block& block) {
+    using Book = Uniform<-4, 3>;
+    float x[kBlock];
+    sanitize(in, kBlock, -4 * 32 * kMaxHalf, 4 * 32 * kMaxHalf, x);
+    const auto fit = fit_super_scales<Book, kGroup, 16, -32, 31>(x, kSearch);
+    uint8_t sc[16];
+    for (int g = 0; g < 16; ++g) sc[g] = static_cast<uint8_t>(fit.scale[g] + 32);
+    block = {};
+    block.d = fit.d;
+    pack_scales_6(sc, block.scales);
+    int8_t q[kBlock];
+    super_codes<Q3_K, Book>(x, block, q);
+    for (int i = 0; i < kBlock; ++i) {
+      q[i] = static_cast<int8_t>(q[i] + kZero);
+      block.hmask[i % 32] = static_cast<uint8_t>(block.hmask[i % 32] | ((q[i] >> 2) << (i / 32)));
+    }
+    pack_crumbs(q, block.qs);
+  }
 };
 
 }  // namespace

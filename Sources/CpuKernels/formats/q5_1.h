@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_FORMATS_Q5_1_H
 #define TILEWRIGHT_FORMATS_Q5_1_H
 
-#include "bits.h"
+#include "encode_block.h"
 
 namespace tw {
 namespace {
@@ -10,12 +10,14 @@ namespace {
 struct Q5_1 {
   using Block = tw_block_q5_1;
   static constexpr const char* kName = "q5_1";
-  static constexpr int kId = 19;
+  static constexpr int kId = TW_FORMAT_Q5_1;
   static constexpr int kBlock = 32;
   static constexpr int kBytes = sizeof(Block);
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = true;
   static constexpr int kZero = 0;
+  static constexpr Search kSearch = {2.0f, 1.0f, 0.5f};
+  static constexpr Search kScaleSearch = {16.0f, 1.0f, 0.5f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     unpack_nibbles(block.qs, 16, q);
@@ -25,6 +27,18 @@ struct Q5_1 {
   }
 
   static void decode(const Block& block, float* out) { decode_codes<Q5_1>(block, out); }
+
+  static void encode(const float* in, Block& block) {
+    float x[kBlock];
+    sanitize(in, kBlock, -kMaxHalf, 32 * kMaxHalf, x);
+    const HalfFit fit = fit_half_affine<31>(x, kBlock, kSearch, kScaleSearch);
+    int8_t q[kBlock];
+    quantize_codes<Uniform<0, 31>>(x, kBlock, f16_to_f32(fit.scale), f16_to_f32(fit.offset), q);
+    block.d = fit.scale;
+    block.m = fit.offset;
+    pack_nibbles(q, 16, block.qs);
+    pack_fifth_bits(q, block.qh);
+  }
 };
 
 }  // namespace

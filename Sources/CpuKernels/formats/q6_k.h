@@ -2,7 +2,7 @@
 #ifndef TILEWRIGHT_FORMATS_Q6_K_H
 #define TILEWRIGHT_FORMATS_Q6_K_H
 
-#include "bits.h"
+#include "encode_super.h"
 
 namespace tw {
 namespace {
@@ -10,12 +10,13 @@ namespace {
 struct Q6_K {
   using Block = tw_block_q6_k;
   static constexpr const char* kName = "q6_k";
-  static constexpr int kId = 25;
+  static constexpr int kId = TW_FORMAT_Q6_K;
   static constexpr int kBlock = 256;
   static constexpr int kBytes = sizeof(Block);
   static constexpr int kGroup = 16;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 32;
+  static constexpr Search kSearch = {8.0f, 1.0f, 0.5f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     (void)min;
@@ -28,6 +29,22 @@ struct Q6_K {
   }
 
   static void decode(const Block& block, float* out) { decode_codes<Q6_K>(block, out); }
+
+  static void encode(const float* in, Block& block) {
+    using Book = Uniform<-32, 31>;
+    float x[kBlock];
+    sanitize(in, kBlock, -32 * 128 * kMaxHalf, 32 * 128 * kMaxHalf, x);
+    const auto fit = fit_super_scales<Book, kGroup, 16, -128, 127>(x, kSearch);
+    block = {};
+    block.d = fit.d;
+    memcpy(block.scales, fit.scale, sizeof block.scales);
+    int8_t q[kBlock];
+    super_codes<Q6_K, Book>(x, block, q);
+    for (int i = 0; i < kBlock; ++i) q[i] = static_cast<int8_t>(q[i] + kZero);
+    for (int h = 0; h < 2; ++h) pack_nibbles(q + 128 * h, 64, block.ql + 64 * h);
+    for (int i = 0; i < kBlock; ++i) q[i] = static_cast<int8_t>(q[i] >> 4);
+    pack_crumbs(q, block.qh);
+  }
 };
 
 }  // namespace

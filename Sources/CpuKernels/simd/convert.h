@@ -18,11 +18,16 @@ inline int64_t dtype_bytes(tw_u32 dtype) {
 /// Element `index` of an array of `dtype`, as a float (int32 rounds to nearest).
 inline float load_element(const void* base, tw_u32 dtype, int64_t index) {
   switch (dtype) {
-    case TW_DTYPE_F32: return static_cast<const float*>(base)[index];
-    case TW_DTYPE_F16: return f16_to_f32(static_cast<const uint16_t*>(base)[index]);
-    case TW_DTYPE_BF16: return bf16_to_f32(static_cast<const uint16_t*>(base)[index]);
-    case TW_DTYPE_I8: return static_cast<float>(static_cast<const int8_t*>(base)[index]);
-    default: return static_cast<float>(static_cast<const int32_t*>(base)[index]);
+    case TW_DTYPE_F32:
+      return static_cast<const float*>(base)[index];
+    case TW_DTYPE_F16:
+      return f16_to_f32(static_cast<const uint16_t*>(base)[index]);
+    case TW_DTYPE_BF16:
+      return bf16_to_f32(static_cast<const uint16_t*>(base)[index]);
+    case TW_DTYPE_I8:
+      return static_cast<float>(static_cast<const int8_t*>(base)[index]);
+    default:
+      return static_cast<float>(static_cast<const int32_t*>(base)[index]);
   }
 }
 
@@ -36,11 +41,21 @@ inline int32_t to_integer(float value, float low, float high) {
 
 inline void store_element(void* base, tw_u32 dtype, int64_t index, float value) {
   switch (dtype) {
-    case TW_DTYPE_F32: static_cast<float*>(base)[index] = value; return;
-    case TW_DTYPE_F16: static_cast<uint16_t*>(base)[index] = f32_to_f16(value); return;
-    case TW_DTYPE_BF16: static_cast<uint16_t*>(base)[index] = f32_to_bf16(value); return;
-    case TW_DTYPE_I8: static_cast<int8_t*>(base)[index] = static_cast<int8_t>(to_integer(value, -128.0f, 127.0f)); return;
-    default: static_cast<int32_t*>(base)[index] = to_integer(value, -2147483648.0f, 2147483648.0f); return;
+    case TW_DTYPE_F32:
+      static_cast<float*>(base)[index] = value;
+      return;
+    case TW_DTYPE_F16:
+      static_cast<uint16_t*>(base)[index] = f32_to_f16(value);
+      return;
+    case TW_DTYPE_BF16:
+      static_cast<uint16_t*>(base)[index] = f32_to_bf16(value);
+      return;
+    case TW_DTYPE_I8:
+      static_cast<int8_t*>(base)[index] = static_cast<int8_t>(to_integer(value, -128.0f, 127.0f));
+      return;
+    default:
+      static_cast<int32_t*>(base)[index] = to_integer(value, -2147483648.0f, 2147483648.0f);
+      return;
   }
 }
 

@@ -1,0 +1,9 @@
+#include "kernels.h"
+
+namespace tw {
+namespace TW_ISA {
+
+const DenseKernels dense = {matmul_reference, gemm, gemv, copy, dequantize, softmax, probe_read, probe_peak};
+
+}  // namespace TW_ISA
+}  // namespace tw

@@ -1,0 +1,193 @@
+// quant_gemv: a few rows of q8 activations times block-quantized weights, which are read once, straight from the file's
+// bytes.
+#include "../epilogue.h"
+#include "gemv_rows.h"
+#include "kernels.h"
+
+namespace tw {
+namespace TW_ISA {
+namespace {
+
+/// Bytes of records that stay in the first-level cache while a block of rows passes.
+constexpr int64_t kRecordBytes = 20 * 1024;
+
+template <class F>
+void one_column(const RowsJob& job) {
+  using S = Shape<F>;
+  constexpr int64_t kRecord = S::kSlices * (S::kSteps + 2) * kVectorBytes;
+  const int64_t whole = job.k / S::kWeights;
+  const int64_t rest = (job.k - whole * S::kWeights) / F::kBlock;
+  for (int64_t row = 0; row < job.rows; row++) {
+    const uint8_t* p = job.b + row * job.stride;
+    const uint8_t* record = job.records;
+    F32 acc[1] = {};
+    Unit<F> unit[1];
+    for (int64_t u = 0; u < whole; u++) {
+      Unpack<F>::load(p, unit[0]);
+      multiply_unit<F, 1>(unit, record, acc);
+      p += S::kBytes;
+      record += kRecord;
+    }
+    if (rest > 0) {
+      load_partial<F>(p, rest, unit[0]);
+      multiply_unit<F, 1>(unit, record, acc);
+    }
+    job.sums[row] = reduce_add(acc[0]);
+  }
+}
+
+template <class F, int kRows>
+inline void load_rows(const uint8_t* p, int64_t stride, int64_t blocks, Unit<F> (&unit)[kRows]) {
+  for (int r = 0; r < kRows; r++) {
+    if (blocks >= Shape<F>::kBlocks) {
+      Unpack<F>::load(p + r * stride, unit[r]);
+    } else {
+      load_partial<F>(p + r * stride, blocks, unit[r]);
+    }
+  }
+}
+
+/// `count` units of kRows rows, from the weights at p and the records at `record`.
+template <class F, int kRows>
+inline void multiply_rows(const uint8_t* p, int64_t stride, int64_t blocks, const uint8_t* record, int64_t m,
+                          float* acc) {
+  using S = Shape<F>;
+  constexpr int64_t kRecord = S::kSlices * (S::kSteps + 2) * kVectorBytes;
+  for (; blocks > 0; blocks -= S::kBlocks) {
+    Unit<F> unit[kRows];
+    load_rows<F, kRows>(p, stride, blocks, unit);
+    float* sums = acc;
+    for (int64_t i = 0; i < m; i++) {
+      F32 sum[kRows];
+      for (int r = 0; r < kRows; r++) sum[r] = load(sums + r * kLanes);
+      multiply_unit<F, kRows>(unit, record, sum);
+      for (int r = 0; r < kRows; r++) store(sums + r * kLanes, sum[r]);
+      record += kRecord;
+      sums += kRowBlock * kLanes;
+    }
+    p += S::kBytes;
+  }
+}
+
+template <class F>
+void some_columns(const RowsJob& job) {
+  using S = Shape<F>;
+  constexpr int64_t kRecord = S::kSlices * (S::kSteps + 2) * kVectorBytes;
+  // [column][row][lane]
+  alignas(64) float acc[kMaxColumns * kRowBlock * kLanes];
+  memset(acc, 0, static_cast<size_t>(job.m) * kRowBlock * kVectorBytes);
+  const int64_t blocks = job.k / F::kBlock;
+  const int64_t step = max_of(1, kRecordBytes / (job.m * kRecord)) * S::kBlocks;
+  for (int64_t block = 0; block < blocks; block += step) {
+    const int64_t count = min_of(step, blocks - block);
+    const uint8_t* records = job.records + block / S::kBlocks * job.m * kRecord;
+    const uint8_t* p = job.b + block * F::kBytes;
+    int64_t row = 0;
+    for (; row + 2 <= job.rows; row += 2) {
+      multiply_rows<F, 2>(p + row * job.stride, job.stride, count, records, job.m, acc + row * kLanes);
+    }
+    if (row < job.rows) {
+      multiply_rows<F, 1>(p + row * job.stride, job.stride, count, records, job.m, acc + row * kLanes);
+    }
+  }
+  for (int64_t i = 0; i < job.m; i++) {
+    for (int64_t row = 0; row < job.rows; row++) {
+      job.sums[i * kRowBlock + row] = reduce_add(load(acc + (i * kRowBlock + row) * kLanes));
+    }
+  }
+}
+
+struct GemvFormat {
+  ActivationOrder order;
+  void (*one)(const RowsJob&);
+  void (*some)(const RowsJob&);
+};
+
+GemvFormat gemv_format(tw_u32 format) {
+  switch (format) {
+#define TW_CASE(F) \
+  case F::kId:     \
+    return {activation_order<F>(), one_column<F>, some_columns<F>};
+    TW_FOR_EACH_FORMAT(TW_CASE)
+#undef TW_CASE
+    default:
+      return {};
+  }
+}
+
+/// One batch entry and a range of at most kMaxColumns rows of its activations.
+struct Part {
+  MatmulProblem problem;
+  int64_t first_row;  // of the activations
+  int64_t m0, m;
+};
+
+class Gemv {
+ public:
+  Gemv(const Launch& launch, Pool& pool)
+      : view_(launch),
+        epilogue_(view_),
+        pool_(pool),
+        format_(gemv_format(view_.b_dtype())),
+        q8_(launch.buffers[TW_MATMUL_BUF_A], view_.p.m * view_.batches(), view_.p.k) {}
+
+  void run() {
+    const int64_t batches = view_.batches();
+    for (int64_t batch = 0; batch < batches; batch++) {
+      for (int64_t m = 0; m < view_.p.m; m += kMaxColumns) {
+        run_part({view_.problem(batch), batch * view_.p.m + m, m, min_of(kMaxColumns, view_.p.m - m)});
+      }
+    }
+  }
+
+ private:
+  void run_part(const Part& part) {
+    const ActivationOrder& order = format_.order;
+    const int64_t units = order.units(view_.p.k);
+    uint8_t* records = static_cast<uint8_t*>(pool_.reserve_shared(units * part.m * order.record_bytes()));
+    const auto arrange_row = [&](int64_t i, int) {
+      for (int64_t unit = 0; unit < units; unit++) {
+        arrange(order, q8_, part.first_row + i, unit, records + (unit * part.m + i) * order.record_bytes());
+      }
+    };
+    pool_.parallel_for(part.m, 1, arrange_row);
+    const int64_t n = view_.p.n;
+    const int64_t step = max_of(2, min_of(kRowBlock, n / (8 * pool_.threads()) / 2 * 2));
+    pool_.parallel_for(ceil_div(n, step), 1, [&](int64_t index, int) {
+      const int64_t row = index * step;
+      multiply(part, records, row, min_of(step, n - row));
+    });
+  }
+
+  void multiply(const Part& part, const uint8_t* records, int64_t row, int64_t rows) const {
+    float sums[2][kMaxColumns * kRowBlock];
+    sums_of(part.problem.b, view_.p.b_stride[0], part, records, row, rows, sums[0]);
+    if (view_.gated()) sums_of(part.problem.gate, view_.p.gate_stride[0], part, records, row, rows, sums[1]);
+    for (int64_t i = 0; i < part.m; i++) {
+      epilogue_.store(part.problem, part.m0 + i, row, rows, sums[0] + i * kRowBlock,
+                      view_.gated() ? sums[1] + i * kRowBlock : nullptr);
+    }
+  }
+
+  void sums_of(const char* b, int64_t stride, const Part& part, const uint8_t* records, int64_t row, int64_t rows,
+               float* sums) const {
+    const RowsJob job{
+        reinterpret_cast<const uint8_t*>(b) + row * stride, stride, rows, view_.p.k, records, part.m, sums};
+    part.m == 1 ? format_.one(job) : format_.some(job);
+  }
+
+  MatmulView view_;
+  Epilogue epilogue_;
+  Pool& pool_;
+  GemvFormat format_;
+  Q8Rows q8_;
+};
+
+}  // namespace
+
+void quant_gemv(const Launch& launch, Pool& pool) {
+  Gemv(launch, pool).run();
+}
+
+}  // namespace TW_ISA
+}  // namespace tw

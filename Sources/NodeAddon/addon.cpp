@@ -1,0 +1,326 @@
+// The Node-API surface of the CPU back end; its TypeScript view is ts/backends/native.ts. It checks types and ranges and
+// leaves policy to TypeScript. Errors carry the `code` of ts/errors.ts.
+#include <napi.h>
+
+#include <cstring>
+#include <map>
+#include <system_error>
+
+#include "../CpuKernels/formats/codec.h"
+#include "engine.h"
+
+namespace {
+
+using tw::Engine;
+using tw::Mapping;
+using tw::Storage;
+using tw::Submission;
+
+[[noreturn]] void fail(Napi::Env env, const char* code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", code);
+  throw error;
+}
+
+/// A whole number in [0, limit] from a JS number.
+size_t size_argument(const Napi::CallbackInfo& info, size_t index, size_t limit, const char* what) {
+  const double value = info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : -1;
+  if (!(value >= 0) || value != static_cast<double>(static_cast<uint64_t>(value)) ||
+      value > static_cast<double>(limit)) {
+    fail(info.Env(), "ERR_OUT_OF_BOUNDS", std::string(what) + " must be a whole number from 0 to " + std::to_string(limit));
+  }
+  return static_cast<size_t>(value);
+}
+
+template <class Array>
+Array array_argument(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, const char* what) {
+  if (!info[index].IsTypedArray() || info[index].As<Napi::TypedArray>().TypedArrayType() != type) {
+    fail(info.Env(), "ERR_INVALID_ARGUMENT", std::string(what));
+  }
+  return info[index].As<Array>();
+}
+
+/// Memory of the device. V8 is told of its size, so that garbage collection runs when handles pile up.
+class NativeBuffer : public Napi::ObjectWrap<NativeBuffer> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeBuffer",
+                       {InstanceAccessor<&NativeBuffer::byte_length>("byteLength"),
+                        InstanceMethod<&NativeBuffer::write>("write"), InstanceMethod<&NativeBuffer::read>("read"),
+                        InstanceMethod<&NativeBuffer::release>("release")});
+  }
+  static Napi::Object create(Napi::Env env, Napi::FunctionReference& constructor, std::shared_ptr<Storage> storage) {
+    Napi::Object object = constructor.New({Napi::External<std::shared_ptr<Storage>>::New(env, &storage)});
+    return object;
+  }
+
+  explicit NativeBuffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    if (!info[0].IsExternal()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "use allocate() or a mapping's range()");
+    storage_ = *info[0].As<Napi::External<std::shared_ptr<Storage>>>().Data();
+    counted_ = storage_->writable() ? static_cast<int64_t>(storage_->bytes()) : 0;
+    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), counted_);
+  }
+  void Finalize(Napi::Env env) override { drop(env); }
+
+  /// Null after release().
+  const std::shared_ptr<Storage>& storage() const { return storage_; }
+
+ private:
+  void drop(Napi::Env env) {
+    if (counted_ != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -counted_);
+    counted_ = 0;
+    storage_.reset();
+  }
+  Storage& live(Napi::Env env) {
+    if (!storage_) fail(env, "ERR_DISPOSED", "This buffer was disposed.");
+    return *storage_;
+  }
+  Napi::Value byte_length(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), storage_ ? static_cast<double>(storage_->bytes()) : 0);
+  }
+  void write(const Napi::CallbackInfo& info) {
+    Storage& storage = live(info.Env());
+    if (!storage.writable()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "This buffer is a read-only mapping of a file.");
+    auto source = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "write() takes a Uint8Array");
+    const size_t offset = size_argument(info, 1, storage.bytes(), "offset");
+    if (source.ByteLength() > storage.bytes() - offset) fail(info.Env(), "ERR_OUT_OF_BOUNDS", "The data do not fit.");
+    if (source.ByteLength() > 0) {
+      std::memcpy(static_cast<char*>(storage.data()) + offset, source.Data(), source.ByteLength());
+    }
+  }
+  void read(const Napi::CallbackInfo& info) {
+    Storage& storage = live(info.Env());
+    if (!storage.intact()) fail(info.Env(), "ERR_FILE", "The mapped file became shorter while it was in use.");
+    auto target = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "read() takes a Uint8Array");
+    const size_t offset = size_argument(info, 1, storage.bytes(), "offset");
+    if (target.ByteLength() > storage.bytes() - offset) fail(info.Env(), "ERR_OUT_OF_BOUNDS", "Reads past the end.");
+    if (target.ByteLength() > 0) {
+      std::memcpy(target.Data(), static_cast<const char*>(storage.data()) + offset, target.ByteLength());
+    }
+  }
+  void release(const Napi::CallbackInfo& info) { drop(info.Env()); }
+
+  std::shared_ptr<Storage> storage_;
+  int64_t counted_ = 0;
+};
+
+class NativeMapping : public Napi::ObjectWrap<NativeMapping> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeMapping",
+                       {InstanceAccessor<&NativeMapping::byte_length>("byteLength"),
+                        InstanceMethod<&NativeMapping::range>("range"),
+                        InstanceMethod<&NativeMapping::release>("release")});
+  }
+
+  explicit NativeMapping(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    if (!info[0].IsString()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "A path is a string.");
+    try {
+      mapping_ = Mapping::open(info[0].As<Napi::String>().Utf8Value());
+    } catch (const std::system_error& error) {
+      fail(info.Env(), "ERR_FILE", error.code().message());
+    }
+  }
+
+ private:
+  Napi::Value byte_length(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), mapping_ ? static_cast<double>(mapping_->bytes()) : 0);
+  }
+  Napi::Value range(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo&) { mapping_.reset(); }
+
+  std::shared_ptr<Mapping> mapping_;
+};
+
+/// A command list queue with its thread pool.
+class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "NativeEngine",
+        {InstanceAccessor<&NativeEngine::isa>("isa"), InstanceAccessor<&NativeEngine::threads>("threads"),
+         InstanceMethod<&NativeEngine::submit>("submit"), InstanceMethod<&NativeEngine::cancel>("cancel"),
+         InstanceMethod<&NativeEngine::close>("close")});
+  }
+
+  explicit NativeEngine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    const std::string name = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+    const tw::Isa* isa = tw::find_isa(name);
+    if (isa == nullptr) {
+      fail(info.Env(), "ERR_BACKEND_UNAVAILABLE", "This machine does not run the instruction set \"" + name + "\".");
+    }
+    const size_t threads = size_argument(info, 1, 1024, "threads");
+    try {
+      engine_ = std::make_unique<Engine>(*isa, static_cast<int>(threads), info[2].ToBoolean().Value());
+    } catch (const std::system_error& error) {
+      fail(info.Env(), "ERR_BACKEND_UNAVAILABLE", "The thread pool could not be started: " + error.code().message());
+    }
+    completions_ = Completions::New(info.Env(), "tilewright completions", 0, 1, this);
+    completions_.Unref(info.Env());  // an idle device does not keep the process alive
+  }
+  void Finalize(Napi::Env) override { stop(); }
+
+ private:
+  struct Completion {
+    uint32_t id;
+    std::shared_ptr<Submission> submission;
+  };
+  static void complete(Napi::Env env, Napi::Function, NativeEngine* self, Completion* completion);
+  using Completions = Napi::TypedThreadSafeFunction<NativeEngine, Completion, complete>;
+
+  Napi::Value isa(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), engine_ ? engine_->isa().name : "");
+  }
+  Napi::Value threads(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), engine_ ? engine_->threads() : 0);
+  }
+
+  /// submit(commands, buffers, timed, done) -> id for cancel()
+  Napi::Value submit(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!engine_) fail(env, "ERR_DISPOSED", "The device was disposed.");
+    auto commands = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "commands must be a Uint8Array");
+    if (!info[1].IsArray() || !info[3].IsFunction()) fail(env, "ERR_INVALID_ARGUMENT", "submit(commands, buffers, timed, done)");
+    auto submission = std::make_shared<Submission>();
+    submission->commands.assign(commands.Data(), commands.Data() + commands.ByteLength());
+    submission->timed = info[2].ToBoolean().Value();
+    Napi::Array buffers = info[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < buffers.Length(); i++) {
+      NativeBuffer* buffer = NativeBuffer::Unwrap(buffers.Get(i).As<Napi::Object>());
+      if (!buffer->storage()) fail(env, "ERR_DISPOSED", "A buffer of this command list was disposed.");
+      submission->storage.push_back(buffer->storage());
+    }
+    const uint32_t id = ++last_id_;
+    Completions completions = completions_;
+    submission->ended = [completions, id](std::shared_ptr<Submission> ended) mutable {
+      auto* completion = new Completion{id, std::move(ended)};
+      // Refused only while the environment is torn down: nobody is left to be told.
+      if (completions.NonBlockingCall(completion) != napi_ok) delete completion;
+    };
+    if (!engine_->submit(submission)) {
+      fail(env, "ERR_QUEUE_FULL", "More than " + std::to_string(Engine::kMaxQueued) +
+                                      " command lists are waiting: await earlier ones before submitting more.");
+    }
+    if (pending_.empty()) {
+      completions_.Ref(env);
+      Ref();  // completions come back to this object, so it must not be collected before they have
+    }
+    pending_.emplace(id, Pending{submission, Napi::Persistent(info[3].As<Napi::Function>())});
+    return Napi::Number::New(env, id);
+  }
+
+  void cancel(const Napi::CallbackInfo& info) {
+    const auto found = pending_.find(info[0].As<Napi::Number>().Uint32Value());
+    if (found != pending_.end()) found->second.submission->cancel = true;
+  }
+
+  void close(const Napi::CallbackInfo&) { stop(); }
+
+  void stop() {
+    if (!engine_) return;
+    engine_.reset();         // joins the driver; completions still queued are delivered or dropped by Node
+    completions_.Release();
+  }
+
+  struct Pending {
+    std::shared_ptr<Submission> submission;
+    Napi::FunctionReference done;
+  };
+  std::unique_ptr<Engine> engine_;
+  Completions completions_;
+  std::map<uint32_t, Pending> pending_;
+  uint32_t last_id_ = 0;
+};
+
+void NativeEngine::complete(Napi::Env env, Napi::Function, NativeEngine* self, Completion* completion) {
+  const std::unique_ptr<Completion> owned(completion);
+  if (env == nullptr) return;  // the environment is gone
+  const auto found = self->pending_.find(completion->id);
+  if (found == self->pending_.end()) return;
+  Napi::FunctionReference done = std::move(found->second.done);
+  self->pending_.erase(found);
+  if (self->pending_.empty()) {
+    if (self->engine_) self->completions_.Unref(env);
+    self->Unref();
+  }
+
+  const Submission& ended = *completion->submission;
+  Napi::Value times = env.Null();
+  if (ended.timed) {
+    Napi::Float64Array array = Napi::Float64Array::New(env, ended.times.size());
+    std::copy(ended.times.begin(), ended.times.end(), array.Data());
+    times = array;
+  }
+  const char* const status[] = {"done", "cancelled", "out of memory", "file changed", "failed"};
+  done.Call({Napi::String::New(env, status[static_cast<int>(ended.status)]), Napi::String::New(env, ended.message),
+             Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times});
+}
+
+/// Per environment (worker threads load the addon anew).
+struct AddonData {
+  Napi::FunctionReference buffer;
+};
+
+Napi::Value NativeMapping::range(const Napi::CallbackInfo& info) {
+  if (!mapping_) fail(info.Env(), "ERR_DISPOSED", "This mapping was disposed.");
+  const size_t offset = size_argument(info, 0, mapping_->bytes(), "offset");
+  const size_t length = size_argument(info, 1, mapping_->bytes() - offset, "length");
+  return NativeBuffer::create(info.Env(), info.Env().GetInstanceData<AddonData>()->buffer, mapping_->range(offset, length));
+}
+
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  const size_t bytes = size_argument(info, 0, size_t{1} << 52, "byteLength");
+  try {
+    return NativeBuffer::create(info.Env(), info.Env().GetInstanceData<AddonData>()->buffer, tw::allocate_storage(bytes));
+  } catch (const std::bad_alloc&) {
+    fail(info.Env(), "ERR_OUT_OF_MEMORY", "This machine cannot give " + std::to_string(bytes) + " bytes.");
+  }
+}
+
+Napi::Value isas(const Napi::CallbackInfo& info) {
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (const tw::Isa& isa : tw::isas()) {
+    Napi::Object entry = Napi::Object::New(info.Env());
+    entry.Set("name", isa.name);
+    entry.Set("supported", isa.supported);
+    list.Set(list.Length(), entry);
+  }
+  return list;
+}
+
+/// dequantize(format id, bytes, weights) -> Float32Array
+Napi::Value dequantize(const Napi::CallbackInfo& info) {
+  const int format = info[0].As<Napi::Number>().Int32Value();
+  auto bytes = array_argument<Napi::Uint8Array>(info, 1, napi_uint8_array, "dequantize() takes a Uint8Array");
+  const size_t count = size_argument(info, 2, size_t{1} << 40, "count");
+  Napi::Float32Array values = Napi::Float32Array::New(info.Env(), count);
+  tw_dequantize(format, bytes.Data(), values.Data(), static_cast<int64_t>(count));
+  return values;
+}
+
+/// quantize(format id, values, bytes) -> Uint8Array
+Napi::Value quantize(const Napi::CallbackInfo& info) {
+  const int format = info[0].As<Napi::Number>().Int32Value();
+  auto values = array_argument<Napi::Float32Array>(info, 1, napi_float32_array, "quantize() takes a Float32Array");
+  const size_t bytes = size_argument(info, 2, size_t{1} << 40, "bytes");
+  Napi::Uint8Array blocks = Napi::Uint8Array::New(info.Env(), bytes);
+  tw_quantize(format, values.Data(), blocks.Data(), static_cast<int64_t>(values.ElementLength()));
+  return blocks;
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  auto* data = new AddonData{Napi::Persistent(NativeBuffer::define(env))};
+  env.SetInstanceData(data);
+  exports.Set("NativeMapping", NativeMapping::define(env));
+  exports.Set("NativeEngine", NativeEngine::define(env));
+  exports.Set("allocate", Napi::Function::New(env, allocate));
+  exports.Set("isas", Napi::Function::New(env, isas));
+  exports.Set("dequantize", Napi::Function::New(env, dequantize));
+  exports.Set("quantize", Napi::Function::New(env, quantize));
+  exports.Set("version", TILEWRIGHT_VERSION);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tilewright, initialise)

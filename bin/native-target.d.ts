@@ -1,0 +1,2 @@
+export function nativeTarget(): string;
+export function nativeCacheFolder(version: string): string | null;

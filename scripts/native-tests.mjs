@@ -1,0 +1,76 @@
+// The kernels' own test programs (test/native), one per instruction set: on this machine, and for arm64 in an emulator.
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { buildNative } from '../bin/build-native.js';
+import { nativeTarget } from '../bin/native-target.js';
+import { root, run, say, seconds } from './steps.mjs';
+import { needArm } from './toolchain.mjs';
+
+/** A program that hangs must not hang the tests; emulated ones are some twenty times slower. */
+const TIMEOUT_MS = 300_000;
+
+/** A program's closing line is `12 passed, 1 failed`; one that dies before it has failed once. */
+export function countOutcome({ ok, output }) {
+  const line = [...output.matchAll(/(\d+) passed, (\d+) failed/g)].at(-1);
+  if (line === undefined) return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  const [passed, failed] = [Number(line[1]), Number(line[2])];
+  return { passed, failed: ok ? failed : Math.max(failed, 1) };
+}
+
+/** Builds the programs into `out` and runs those of `isas`, as many at once as there are cores. */
+async function runPrograms({ out, cxx, variables = [], isas, emulator = [] }) {
+  await buildNative({
+    target: 'native-test-programs',
+    out,
+    cxx,
+    variables,
+    log: (line) => say(`native tests: ${line}`),
+  });
+  const folder = join(root, out, 'tests');
+  const programs = readdirSync(folder).filter((name) => isas.includes(name.split('.').at(-1)) && !name.endsWith('.d'));
+  const total = { passed: 0, failed: 0 };
+  const queue = [...programs];
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, async () => {
+      for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+        const begin = performance.now();
+        const [command, ...args] = [...emulator, join(folder, name)];
+        const outcome = await run(command, args, { timeout: TIMEOUT_MS });
+        const { passed, failed } = countOutcome(outcome);
+        total.passed += passed;
+        total.failed += failed;
+        console.log(`  ${failed === 0 ? '✓' : '✗'} ${name}: ${passed} passed, ${failed} failed (${seconds(begin)})`);
+        if (failed > 0) console.log(`${outcome.output}${name} ended with ${outcome.status}`);
+      }
+    }),
+  );
+  return total;
+}
+
+/** Tests of every instruction set in the addon that this machine has. */
+export async function testThisMachine() {
+  const out = `build/${nativeTarget()}`;
+  const isas = createRequire(import.meta.url)(join(root, out, 'tilewright.node')).isas();
+  const total = await runPrograms({ out, isas: isas.filter((isa) => isa.supported).map((isa) => isa.name) });
+  const skipped = isas
+    .filter((isa) => !isa.supported)
+    .map((isa) => ({ name: `kernels for ${isa.name}`, reason: 'this processor does not have it' }));
+  return { ...total, skipped };
+}
+
+/** Tests of the arm64 kernels on another processor. */
+export async function testArmEmulated() {
+  const reason = process.arch === 'arm64' ? 'already run on this processor' : await needArm();
+  if (reason !== null) return { passed: 0, failed: 0, skipped: [{ name: 'emulated arm64 kernels', reason }] };
+  const total = await runPrograms({
+    out: 'build/cross-arm64',
+    cxx: 'aarch64-linux-gnu-g++',
+    // Static, so that the emulator needs no arm64 libraries.
+    variables: ['LDFLAGS=-static'],
+    isas: ['neon', 'dotprod', 'i8mm'],
+    emulator: ['qemu-aarch64', '-cpu', 'max'],
+  });
+  return { ...total, skipped: [] };
+}

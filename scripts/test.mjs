@@ -1,0 +1,128 @@
+// `npm test`: everything that must hold before a change goes in. `npm test -- --only vitest,types` runs some of it.
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildNative } from '../bin/build-native.js';
+import { testArmEmulated, testThisMachine } from './native-tests.mjs';
+import { setUp } from './setup.mjs';
+import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
+import { onPath } from './toolchain.mjs';
+
+/** Formatting differs between versions: this one is Debian 12's. */
+const CLANG_FORMAT = 14;
+
+/** A command that passes or fails as a whole. */
+const gate = (what, command, args) => async () => {
+  await mustRun(what, command, args);
+  return { passed: 1, failed: 0, skipped: [] };
+};
+
+async function clangFormat() {
+  const skip = (reason) => ({ passed: 0, failed: 0, skipped: [{ name: 'clang-format', reason }] });
+  const found = [`clang-format-${CLANG_FORMAT}`, 'clang-format'].find(onPath);
+  if (found === undefined) return skip(`install clang-format ${CLANG_FORMAT}`);
+  const version = /version (\d+)/.exec((await run(found, ['--version'])).output)?.[1];
+  if (Number(version) !== CLANG_FORMAT) return skip(`${found} is version ${version}, not ${CLANG_FORMAT}`);
+  const listed = await mustRun('git ls-files', 'git', ['ls-files', '-z', '*.h', '*.cpp']);
+  const files = listed.split('\0').filter((file) => file !== '' && existsSync(join(root, file)));
+  return gate('clang-format', found, ['--dry-run', '-Werror', ...files])();
+}
+
+async function checkIsa() {
+  await buildNative({ target: 'check-isa', log() {} });
+  return { passed: 1, failed: 0, skipped: [] };
+}
+
+/** vitest's tests of one project of vitest.config.ts. A file that cannot be loaded counts as a failed test. */
+const vitest = (project) => async () => {
+  const report = join(root, `build/test/vitest-${project}.json`);
+  mkdirSync(join(root, 'build/test'), { recursive: true });
+  rmSync(report, { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const { ok } = await run(...tool('vitest', 'run', '--project', project, ...reporters), { show: true });
+  const { testResults } = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { testResults: [] };
+  const tests = testResults.flatMap((file) => file.assertionResults);
+  const withStatus = (...statuses) => tests.filter(({ status }) => statuses.includes(status));
+  const broken = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  const failed = withStatus('failed').length + broken.length;
+  return {
+    passed: withStatus('passed').length,
+    failed: ok ? failed : Math.max(failed, 1),
+    skipped: withStatus('pending', 'skipped', 'todo', 'disabled').map(({ fullName }) => ({
+      name: fullName,
+      reason: 'the test says why',
+    })),
+  };
+};
+
+const STAGES = {
+  biome: ['formatting and lint (biome)', gate('biome', ...tool('biome', 'check', '--error-on-warnings'))],
+  types: [
+    'types (tsc)',
+    gate('tsc', ...tool('tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', 'build/test/types.tsbuildinfo')),
+  ],
+  header: ['generated header', gate('The header check', ...tool('tsx', 'scripts/generate-abi.ts', '--check'))],
+  format: ['C++ formatting (clang-format)', clangFormat],
+  isa: ['no symbol shared between instruction sets', checkIsa],
+  vitest: ['tests of the package (vitest)', vitest('unit')],
+  native: ["kernels' own tests", testThisMachine],
+  arm: ["arm64 kernels' own tests, emulated", testArmEmulated],
+  package: ['the package as installed (vitest)', vitest('package')],
+};
+
+function chosenStages() {
+  let only;
+  try {
+    ({ only } = parseArgs({ options: { only: { type: 'string' } } }).values);
+  } catch (error) {
+    throw new Failure(`${error.message}\nUsage: npm test [-- --only ${Object.keys(STAGES).join(',')}]`);
+  }
+  const names = only?.split(',') ?? Object.keys(STAGES);
+  const unknown = names.filter((name) => !Object.hasOwn(STAGES, name));
+  if (unknown.length > 0) {
+    throw new Failure(`There is no stage ${unknown.join(', ')}: they are ${Object.keys(STAGES).join(', ')}.`);
+  }
+  return names.map((name) => STAGES[name]);
+}
+
+await main(async () => {
+  const begin = performance.now();
+  const total = { passed: 0, failed: 0 };
+  const rows = [];
+  const skipped = [];
+  const stage = async (title, action) => {
+    console.log(`\n▶ ${title}`);
+    const since = performance.now();
+    let result;
+    try {
+      result = await action();
+    } catch (error) {
+      console.log(error instanceof Failure ? error.message : error);
+      result = { passed: 0, failed: 1, skipped: [] };
+    }
+    const { passed, failed } = result;
+    console.log(`${failed > 0 ? '✗' : '✓'} ${title}: ${passed} passed, ${failed} failed (${seconds(since)})`);
+    rows.push([title, seconds(since), passed, failed]);
+    skipped.push(...result.skipped);
+    total.passed += passed;
+    total.failed += failed;
+    return failed === 0;
+  };
+
+  const stages = chosenStages();
+  const ready = await stage('set-up', async () => {
+    await setUp();
+    return { passed: 0, failed: 0, skipped: [] };
+  });
+  if (ready) for (const [title, action] of stages) await stage(title, action);
+
+  console.log(`\n${'stage'.padEnd(44)}${'time'.padStart(9)}${'passed'.padStart(9)}${'failed'.padStart(9)}`);
+  for (const [title, time, passed, failed] of rows) {
+    console.log(`${title.padEnd(44)}${time.padStart(9)}${String(passed).padStart(9)}${String(failed).padStart(9)}`);
+  }
+  console.log(`${'all'.padEnd(44)}${seconds(begin).padStart(9)}`);
+  if (skipped.length > 0) console.log('\nskipped:');
+  for (const { name, reason } of skipped) console.log(`  ${name}: ${reason}`);
+  console.log(`\ntests: ${total.passed} passed, ${total.failed} failed`);
+  if (total.failed > 0) process.exitCode = 1;
+});

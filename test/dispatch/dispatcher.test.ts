@@ -1,0 +1,124 @@
+import { expect, it } from 'vitest';
+import { type MatmulArgs, MatmulDispatcher, MatmulVariant } from '../../ts/index.ts';
+import { testDevice } from '../support/device.ts';
+
+const device = await testDevice();
+const dispatcher = new MatmulDispatcher(device);
+const quantized = (n: number, k: number) =>
+  device.quantized(new Uint8Array((n * k * 144) / 256), { format: 'q4_k', shape: [n, k] });
+
+it.each([
+  [1, 'fast', MatmulVariant.QuantGemv, 'quant_gemv'],
+  [4, 'fast', MatmulVariant.QuantGemvBatch, 'quant_gemv'],
+  [512, 'fast', MatmulVariant.QuantGemm, 'quant_gemm'],
+  [1, 'exact', MatmulVariant.QuantGemv, 'gemv'],
+  [512, 'exact', MatmulVariant.QuantGemm, 'gemm'],
+] as const)('takes the expected kernel for %i rows of quantized weights, %s', (m, precision, variant, kernel) => {
+  const selection = dispatcher.select({ a: device.empty([m, 256]), b: quantized(16, 256), precision });
+  expect(selection).toMatchObject({ variant, kernel });
+});
+
+it('moves from GEMV to GEMM once, as rows are added', () => {
+  for (const precision of ['exact', 'fast'] as const) {
+    const kernels = Array.from(
+      { length: 40 },
+      (_, i) => dispatcher.select({ a: device.empty([i + 1, 256]), b: quantized(4, 256), precision }).kernel,
+    );
+    const changes = kernels.filter((kernel, i) => i > 0 && kernel !== kernels[i - 1]).length;
+    expect(changes).toBe(1);
+  }
+});
+
+it('gives the same selection object for the same form of arguments', () => {
+  const args = (): MatmulArgs => ({ a: device.empty([2, 8]), b: device.empty([8, 3]), bias: device.empty([3]) });
+  expect(dispatcher.select(args())).toBe(dispatcher.select(args()));
+  expect(dispatcher.select({ ...args(), alpha: 2 })).not.toBe(dispatcher.select(args()));
+  expect(dispatcher.select({ ...args(), activation: 'relu' })).not.toBe(dispatcher.select(args()));
+  const strided = { ...args(), b: device.empty([3, 8]).transpose() };
+  expect(dispatcher.select(strided)).not.toBe(dispatcher.select(args()));
+});
+
+it('explains every candidate, as data and as text', () => {
+  const explanation = dispatcher.explain({ a: device.empty([64, 256]), b: quantized(16, 256), precision: 'fast' });
+  expect(explanation.variant).toBe(MatmulVariant.QuantGemm);
+  expect(explanation.candidates.filter(({ verdict }) => verdict === 'chosen')).toHaveLength(1);
+  expect(explanation.candidates.every(({ reason }) => reason.length > 10)).toBe(true);
+  expect(String(explanation)).toContain('m=64 n=16 k=256');
+  for (const { kernel, reason } of explanation.candidates) {
+    expect(String(explanation)).toContain(kernel);
+    expect(String(explanation)).toContain(reason);
+  }
+});
+
+it('explains matmuls that no kernel takes', () => {
+  const explanation = dispatcher.explain({ a: device.empty([2, 4]), b: device.empty([4, 4]), outDType: 'i8' });
+  expect(explanation.variant).toBeNull();
+  expect(explanation.candidates.every(({ verdict }) => verdict === 'refused')).toBe(true);
+});
+
+it('folds a batch that shares its weights into the rows', () => {
+  const shared = dispatcher.select({ a: device.empty([4, 16, 32]), b: device.empty([32, 8]) });
+  expect(shared.problem).toMatchObject({ m: 64, batch: [] });
+  const own = dispatcher.select({ a: device.empty([4, 16, 32]), b: device.empty([4, 32, 8]) });
+  expect(own.problem).toMatchObject({ m: 16, batch: [4] });
+  const vectors = dispatcher.select({ a: device.empty([4, 1, 32]), b: device.empty([32, 8]) });
+  expect(vectors.problem).toMatchObject({ m: 4, batch: [] });
+});
+
+const a = device.empty([2, 8]);
+const b = device.empty([8, 3]);
+it.each<[string, string, () => unknown]>([
+  ['inner sizes that differ', 'ERR_SHAPE_MISMATCH', () => ({ a, b: device.empty([7, 3]) })],
+  [
+    'batches that do not broadcast',
+    'ERR_SHAPE_MISMATCH',
+    () => ({ a: device.empty([2, 2, 8]), b: device.empty([3, 8, 3]) }),
+  ],
+  ['a result of another shape', 'ERR_SHAPE_MISMATCH', () => ({ a, b, out: device.empty([3, 2]) })],
+  ['a result with stride 0', 'ERR_INVALID_ARGUMENT', () => ({ a, b, out: device.empty([1, 3]).broadcastTo([2, 3]) })],
+  ['a bias of another length', 'ERR_SHAPE_MISMATCH', () => ({ a, b, bias: device.empty([2]) })],
+  ['beta with nothing to scale', 'ERR_INVALID_ARGUMENT', () => ({ a, b, beta: 1 })],
+  ['a gate of another shape', 'ERR_SHAPE_MISMATCH', () => ({ a, b, gate: device.empty([8, 4]) })],
+  [
+    'a gate of another type',
+    'ERR_SHAPE_MISMATCH',
+    () => ({ a: device.empty([1, 256]), b: quantized(3, 256), gate: device.empty([3, 256]) }),
+  ],
+  ['a gate bias without a gate', 'ERR_INVALID_ARGUMENT', () => ({ a, b, gateBias: device.empty([3]) })],
+  ['an unknown activation', 'ERR_INVALID_ARGUMENT', () => ({ a, b, activation: 'swish' })],
+  [
+    'quantized weights that are not [n, k]',
+    'ERR_SHAPE_MISMATCH',
+    () => ({ a, b: quantized(8, 256), transposeB: false }),
+  ],
+  [
+    'affine entries for GGUF blocks',
+    'ERR_INVALID_ARGUMENT',
+    () => ({ a: device.empty([1, 256]), b: quantized(8, 256), quantization: { scale: 1 } }),
+  ],
+  [
+    'groups that do not cover k',
+    'ERR_SHAPE_MISMATCH',
+    () => ({ a, b, quantization: { scale: device.empty([3, 2]), groupSize: 3 } }),
+  ],
+  ['a variant that may not run', 'ERR_NO_KERNEL', () => ({ a, b, variant: 'QuantGemm' })],
+  ['a quantized left operand', 'ERR_INVALID_ARGUMENT', () => ({ a: quantized(2, 256), b })],
+])('refuses %s', (_, code, args) => {
+  expect(() => dispatcher.select(args() as MatmulArgs)).toThrowError(expect.objectContaining({ code }));
+});
+
+it('refuses tuning that its kernels cannot serve', () => {
+  expect(() => new MatmulDispatcher(device, { tuning: { quantGemvRows: 17 } })).toThrowError(/quantGemvRows/);
+  expect(() => new MatmulDispatcher(device, { tuning: { gemvRows: 0 } })).toThrowError(/gemvRows/);
+});
+
+it('follows the tuning that it is given', () => {
+  const tuned = new MatmulDispatcher(device, { tuning: { gemvRows: 1 } });
+  expect(tuned.select({ a, b }).variant).toBe(MatmulVariant.GemmTiled);
+});
+
+it('refuses work after it was disposed', async () => {
+  const closed = new MatmulDispatcher(device);
+  closed.dispose();
+  await expect(closed.matmul({ a, b })).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+});

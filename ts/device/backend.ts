@@ -1,0 +1,66 @@
+import type { Launch } from './command-list.ts';
+
+/** Where kernels run. */
+export type BackendName = 'cpu' | 'metal' | 'hip';
+
+/** What a device can do; what the dispatcher's rules ask about. */
+export interface Capabilities {
+  readonly backend: BackendName;
+  /** The device as its maker calls it. */
+  readonly deviceName: string;
+  /** Instruction set or GPU architecture whose kernels run: `avx512`, `apple9`, `gfx1100`. */
+  readonly architecture: string;
+  /** CPU worker threads, or GPU cores / compute units. */
+  readonly computeUnits: number;
+  /** Bytes that all buffers together may take, as far as the device tells. */
+  readonly memoryBytes: number;
+  /** Integer dot products of 8-bit values in hardware. */
+  readonly int8Dot: boolean;
+  /** Names of the kernels that this device runs. */
+  readonly kernels: ReadonlySet<string>;
+}
+
+/** Memory of a back end. Offsets and lengths are in bytes. */
+export interface BackendMemory {
+  readonly byteLength: number;
+  readonly readOnly: boolean;
+  write(bytes: Uint8Array, offset: number): void;
+  read(target: Uint8Array, offset: number): void;
+  release(): void;
+}
+
+/** A file whose contents are device memory without having been copied. */
+export interface BackendMapping {
+  readonly byteLength: number;
+  range(offset: number, length: number): BackendMemory;
+  release(): void;
+}
+
+/** When a launch began and ended, in milliseconds of the back end's clock. */
+export interface LaunchTime {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface BackendRun {
+  /** Resolves when all launches have run; rejects with a TilewrightError, or with `cancelled` set, resolves. */
+  readonly done: Promise<{
+    readonly cancelled: boolean;
+    readonly total: LaunchTime;
+    readonly times: LaunchTime[] | null;
+  }>;
+  cancel(): void;
+}
+
+/** What a back end has to provide. Everything else (tensors, checks, timing, async) is written once, in `Device`. */
+export interface Backend {
+  readonly capabilities: Capabilities;
+  /** @throws ERR_OUT_OF_MEMORY */
+  allocate(byteLength: number): BackendMemory;
+  /** @throws ERR_FILE */
+  map(path: string): BackendMapping;
+  /** Queue launches, in order after everything queued before. Bounds have been checked. */
+  run(launches: readonly Launch[], options: { readonly timed: boolean }): BackendRun;
+  /** Stops and frees; nothing is in flight any more. */
+  close(): void;
+}

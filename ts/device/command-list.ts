@@ -1,0 +1,113 @@
+import { TilewrightError } from '../errors.ts';
+import type { AnyKernel, BufferUses, Constants, KernelDeclaration } from '../kernels/declare.ts';
+import type { StructFields, StructValue } from '../kernels/struct.ts';
+import type { DeviceBuffer } from './buffer.ts';
+
+/** A buffer as a launch sees it: the kernel's element 0 is `byteOffset` bytes in. */
+export interface Binding {
+  readonly buffer: DeviceBuffer;
+  readonly byteOffset: number;
+}
+
+/** One kernel launch, as plain data. Make it with {@link launch}, which checks it. */
+export interface Launch {
+  readonly type: 'kernel';
+  readonly kernel: AnyKernel;
+  /** In declaration order; null where an optional buffer was left out. */
+  readonly bindings: readonly (Binding | null)[];
+  /** In declaration order. */
+  readonly constants: readonly number[];
+  readonly params: StructValue<StructFields>;
+  readonly label: string;
+}
+
+/** A step that runs on the JavaScript thread, between launches: how plug-in kernels of the CPU back end work. */
+export interface HostStep {
+  readonly type: 'host';
+  readonly run: () => void | Promise<void>;
+  readonly label: string;
+}
+
+export type Command = Launch | HostStep;
+
+type Bindings<B extends BufferUses> = {
+  readonly [K in keyof B as B[K] extends { readonly optional: true } ? never : K]: Binding;
+} & {
+  readonly [K in keyof B as B[K] extends { readonly optional: true } ? K : never]?: Binding | undefined;
+};
+
+/**
+ * Describe one launch of `kernel`.
+ * @throws ERR_KERNEL_LAUNCH if a buffer is missing, ERR_OUT_OF_BOUNDS if the kernel would touch memory outside one,
+ * ERR_INVALID_ARGUMENT if it would write to a read-only one.
+ */
+export function launch<const B extends BufferUses, C extends string, P extends StructFields>(
+  kernel: KernelDeclaration<B, C, P>,
+  spec: {
+    readonly buffers: Bindings<B>;
+    readonly constants: Constants<C>;
+    readonly params: StructValue<P>;
+    readonly label?: string | undefined;
+  },
+): Launch {
+  const bound = spec.buffers as Readonly<Record<string, Binding | undefined>>;
+  const extents = kernel.extents(spec.params, spec.constants);
+  const bindings = kernel.bufferNames.map((name) => {
+    const binding = bound[name];
+    const use = kernel.buffers[name]!;
+    if (binding === undefined) {
+      if (use.optional) return null;
+      throw new TilewrightError('ERR_KERNEL_LAUNCH', `Kernel ${kernel.name} needs its buffer "${name}".`, {
+        details: { kernel: kernel.name, buffer: name },
+      });
+    }
+    if (use.access !== 'read' && binding.buffer.readOnly) {
+      throw new TilewrightError(
+        'ERR_INVALID_ARGUMENT',
+        `Kernel ${kernel.name} writes to "${name}", but that is a mapped file, which is read-only.`,
+        { details: { kernel: kernel.name, buffer: name } },
+      );
+    }
+    checkExtent(kernel.name, name, binding, extents[name]);
+    return binding;
+  });
+  return {
+    type: 'kernel',
+    kernel: kernel as unknown as AnyKernel,
+    bindings,
+    constants: kernel.constants.map((name) => spec.constants[name]),
+    params: spec.params as StructValue<StructFields>,
+    label: spec.label ?? kernel.name,
+  };
+}
+
+function checkExtent(kernel: string, name: string, binding: Binding, extent: { from: number; to: number } | undefined) {
+  if (extent === undefined || extent.from === extent.to) return;
+  const from = binding.byteOffset + extent.from;
+  const to = binding.byteOffset + extent.to;
+  // Written so that NaN, too, is refused.
+  if (from >= 0 && to <= binding.buffer.byteLength) return;
+  throw new TilewrightError(
+    'ERR_OUT_OF_BOUNDS',
+    `Kernel ${kernel} would touch bytes ${from} to ${to} of buffer "${name}", which has ${binding.buffer.byteLength}. ` +
+      'Check shape, strides and offset.',
+    { details: { kernel, buffer: name, from, to, byteLength: binding.buffer.byteLength } },
+  );
+}
+
+/** An array of commands that a device runs in order, in one submit. Building one does no work on the device. */
+export class CommandList {
+  readonly #commands: Command[] = [];
+
+  get commands(): readonly Command[] {
+    return this.#commands;
+  }
+  get length(): number {
+    return this.#commands.length;
+  }
+
+  add(...commands: readonly Command[]): this {
+    this.#commands.push(...commands);
+    return this;
+  }
+}

@@ -1,0 +1,291 @@
+import { TilewrightError } from '../errors.ts';
+import { DTYPES, type DType, isDType } from '../tensor/dtype.ts';
+import { f32ToBf16, f32ToF16 } from '../tensor/half.ts';
+import { checkShape, elementCount, Layout, type Shape } from '../tensor/layout.ts';
+import { getQuantFormat, rowBytes } from '../tensor/quant-format.ts';
+import type { Backend, BackendMapping, Capabilities } from './backend.ts';
+import { DeviceBuffer } from './buffer.ts';
+import type { Command, CommandList, Launch } from './command-list.ts';
+import { type CommandTiming, Submission, type SubmissionResult } from './submission.ts';
+import { QuantizedTensor, Tensor } from './tensor.ts';
+
+/** Typed arrays that a tensor can be made from. `Uint16Array` holds the bits of f16 or bf16 elements. */
+export type TensorData = Float32Array | Float64Array | Int8Array | Int32Array | Uint16Array | Uint8Array;
+
+export interface SubmitOptions {
+  /** Stops the work between commands and, on the CPU, between tiles; the submission rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Time every command. Defaults to false. */
+  readonly timings?: boolean | undefined;
+}
+
+/** A place where kernels run. Open one with `openDevice()`. */
+export class Device implements AsyncDisposable {
+  readonly #backend: Backend;
+  #inFlight: Promise<unknown> = Promise.resolve();
+  /** The last submission with host steps: what comes later must not overtake it. */
+  #hostSteps: Submission | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** Back ends call this; users call `openDevice()`. */
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  get backend(): Capabilities['backend'] {
+    return this.#backend.capabilities.backend;
+  }
+  get capabilities(): Capabilities {
+    return this.#backend.capabilities;
+  }
+  get disposed(): boolean {
+    return this.#closing !== null;
+  }
+
+  #live(): Backend {
+    if (this.#closing !== null) throw new TilewrightError('ERR_DISPOSED', 'This device was disposed; open another.');
+    return this.#backend;
+  }
+
+  /** Zero-filled memory. @throws ERR_OUT_OF_MEMORY */
+  buffer(byteLength: number): DeviceBuffer {
+    if (!Number.isSafeInteger(byteLength) || byteLength < 0) {
+      throw new TilewrightError('ERR_INVALID_ARGUMENT', `A buffer cannot have ${byteLength} bytes.`);
+    }
+    return new DeviceBuffer(this, this.#live().allocate(byteLength));
+  }
+
+  /** Map a file, without reading it. The caller releases the mapping; buffers made from it stay valid. */
+  map(path: string): BackendMapping {
+    return this.#live().map(path);
+  }
+  /** A read-only buffer on part of a mapped file. */
+  mappedBuffer(mapping: BackendMapping, byteOffset: number, byteLength: number): DeviceBuffer {
+    this.#live();
+    return new DeviceBuffer(this, mapping.range(byteOffset, byteLength));
+  }
+
+  /** A tensor of zeros, row-major. */
+  empty(shape: Shape, options: { readonly dtype?: DType | undefined } = {}): Tensor {
+    const dtype = checkDType(options.dtype ?? 'f32');
+    const layout = new Layout(shape);
+    return new Tensor(this.buffer(layout.size * DTYPES[dtype].bytes), dtype, layout);
+  }
+
+  /**
+   * A row-major tensor with a copy of `data`.
+   * @param options.dtype  defaults by the array: Float32Array and Float64Array f32, Int8Array i8, Int32Array i32,
+   * Uint16Array f16. A float array given for f16 or bf16 is converted (round to nearest even).
+   */
+  tensor(data: TensorData | readonly number[], options: { readonly shape: Shape; readonly dtype?: DType }): Tensor {
+    checkShape(options.shape);
+    const source = Array.isArray(data) ? Float32Array.from(data as readonly number[]) : (data as TensorData);
+    const dtype = checkDType(options.dtype ?? defaultDType(source));
+    const count = elementCount(options.shape);
+    const elements = source instanceof Uint8Array ? source.byteLength / DTYPES[dtype].bytes : source.length;
+    if (elements !== count) {
+      throw new TilewrightError(
+        'ERR_SHAPE_MISMATCH',
+        `Shape [${options.shape.join(', ')}] has ${count} elements, but the data have ${elements}.`,
+        { details: { shape: options.shape, elements } },
+      );
+    }
+    const bytes = elementBytes(source, dtype);
+    const buffer = this.buffer(bytes.byteLength);
+    buffer.write(bytes);
+    return new Tensor(buffer, dtype, new Layout(options.shape));
+  }
+
+  /**
+   * Weights in a block-quantized format, with a copy of `bytes`.
+   * @param options.shape  [..., n, k]; k is a whole number of the format's blocks.
+   * @throws ERR_FORMAT_UNKNOWN, ERR_SHAPE_MISMATCH
+   */
+  quantized(bytes: Uint8Array, options: { readonly format: string; readonly shape: Shape }): QuantizedTensor {
+    const buffer = this.#quantizedBuffer(bytes, options);
+    return this.quantizedView(buffer, 0, options);
+  }
+
+  #quantizedBuffer(bytes: Uint8Array, options: { readonly format: string; readonly shape: Shape }): DeviceBuffer {
+    const expected = quantizedBytes(options.format, options.shape);
+    if (bytes.byteLength !== expected) {
+      throw new TilewrightError(
+        'ERR_SHAPE_MISMATCH',
+        `${options.format} weights of shape [${options.shape.join(', ')}] take ${expected} bytes, but got ${bytes.byteLength}.`,
+        { details: { format: options.format, shape: options.shape, expected, got: bytes.byteLength } },
+      );
+    }
+    const buffer = this.buffer(bytes.byteLength);
+    buffer.write(bytes);
+    return buffer;
+  }
+
+  /** Weights that already lie in a buffer (a mapped file); takes over the caller's hold of it. */
+  quantizedView(
+    buffer: DeviceBuffer,
+    byteOffset: number,
+    options: { readonly format: string; readonly shape: Shape },
+  ): QuantizedTensor {
+    quantizedBytes(options.format, options.shape);
+    const format = getQuantFormat(options.format);
+    const outer = options.shape.slice(0, -1);
+    const bytes = rowBytes(format, options.shape.at(-1)!);
+    const strides = new Layout(outer).strides.map((stride) => stride * bytes);
+    return new QuantizedTensor(buffer, format, options.shape, new Layout(outer, strides, byteOffset));
+  }
+
+  /**
+   * Run commands in order, after everything submitted before. Returns at once; the event loop is never blocked.
+   * @returns a handle to await, with times if `timings` is set.
+   */
+  submit(list: CommandList | readonly Command[], options: SubmitOptions = {}): Submission {
+    const backend = this.#live();
+    const commands = 'commands' in list ? list.commands : list;
+    for (const command of commands) this.#check(command);
+    options.signal?.throwIfAborted();
+    const previous = this.#inFlight;
+    const hasHostSteps = commands.some((command) => command.type === 'host');
+    // The back end keeps its own queue in order; only host steps, which run here, have to be waited for.
+    const wait = hasHostSteps || (this.#hostSteps !== null && !this.#hostSteps.settled);
+    const start = () => runCommands(backend, commands, options);
+    const submission = new Submission(wait ? previous.then(start) : start());
+    if (hasHostSteps) this.#hostSteps = submission;
+    this.#inFlight = Promise.allSettled([previous, submission.done]);
+    return submission;
+  }
+
+  #check(command: Command): void {
+    if (command.type === 'host') return;
+    for (const binding of command.bindings) {
+      if (binding === null) continue;
+      void binding.buffer.memory;
+      if (binding.buffer.device !== this) {
+        throw new TilewrightError(
+          'ERR_WRONG_DEVICE',
+          `A buffer of "${command.label}" belongs to another device. Create it on the device that runs the work.`,
+          { details: { label: command.label } },
+        );
+      }
+    }
+    if (!this.capabilities.kernels.has(command.kernel.name)) {
+      throw new TilewrightError(
+        'ERR_KERNEL_UNKNOWN',
+        `The ${this.backend} back end has no kernel "${command.kernel.name}".`,
+        { details: { kernel: command.kernel.name, backend: this.backend } },
+      );
+    }
+  }
+
+  /** Resolves when everything submitted so far has ended, well or badly. */
+  async idle(): Promise<void> {
+    await this.#inFlight;
+  }
+
+  /** Wait for work in flight, then free everything. Buffers and tensors of this device are of no use afterwards. */
+  dispose(): Promise<void> {
+    this.#closing ??= this.idle().then(() => this.#backend.close());
+    return this.#closing;
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+/** Consecutive launches go to the back end in one piece; host steps run between. */
+async function runCommands(
+  backend: Backend,
+  commands: readonly Command[],
+  options: SubmitOptions,
+): Promise<SubmissionResult> {
+  let totalMs = 0;
+  const timings: CommandTiming[] = [];
+  for (let at = 0; at < commands.length; ) {
+    options.signal?.throwIfAborted();
+    const command = commands[at]!;
+    if (command.type === 'host') {
+      const begin = performance.now();
+      await command.run();
+      const ms = performance.now() - begin;
+      totalMs += ms;
+      if (options.timings) timings.push({ label: command.label, ms });
+      at++;
+      continue;
+    }
+    let end = at;
+    while (end < commands.length && commands[end]!.type === 'kernel') end++;
+    const launches = commands.slice(at, end) as Launch[];
+    const result = await runLaunches(backend, launches, options);
+    totalMs += result.totalMs;
+    timings.push(...result.timings);
+    at = end;
+  }
+  return { totalMs, timings };
+}
+
+async function runLaunches(
+  backend: Backend,
+  launches: readonly Launch[],
+  { signal, timings = false }: SubmitOptions,
+): Promise<SubmissionResult> {
+  const run = backend.run(launches, { timed: timings });
+  const abort = () => run.cancel();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const { cancelled, total, times } = await run.done;
+    if (cancelled) {
+      signal?.throwIfAborted();
+      throw new TilewrightError('ERR_DISPOSED', 'The device was disposed while this work was waiting.');
+    }
+    return {
+      totalMs: total.end - total.begin,
+      timings: (times ?? []).map(({ begin, end }, i) => ({ label: launches[i]!.label, ms: end - begin })),
+    };
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+function checkDType(dtype: string): DType {
+  if (isDType(dtype)) return dtype;
+  throw new TilewrightError(
+    'ERR_DTYPE_UNSUPPORTED',
+    `"${dtype}" is no element type. Known: ${Object.keys(DTYPES).join(', ')}; block formats go through quantized().`,
+    { details: { dtype } },
+  );
+}
+
+function defaultDType(data: TensorData): DType {
+  if (data instanceof Int8Array) return 'i8';
+  if (data instanceof Int32Array) return 'i32';
+  if (data instanceof Uint16Array) return 'f16';
+  return 'f32';
+}
+
+/** The bytes of a tensor's elements: taken as they are where the array holds them already, else converted. */
+function elementBytes(data: TensorData, dtype: DType): Uint8Array {
+  const raw = (array: ArrayBufferView) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  if (data instanceof Uint8Array) return raw(data);
+  switch (dtype) {
+    case 'f32':
+      return raw(data instanceof Float32Array ? data : Float32Array.from(data));
+    case 'i32':
+      return raw(data instanceof Int32Array ? data : Int32Array.from(data));
+    case 'i8':
+      return raw(data instanceof Int8Array ? data : Int8Array.from(data));
+    case 'f16':
+      return raw(data instanceof Uint16Array ? data : Uint16Array.from(data, f32ToF16));
+    case 'bf16':
+      return raw(data instanceof Uint16Array ? data : Uint16Array.from(data, f32ToBf16));
+  }
+}
+
+/** Bytes of quantized weights. @throws ERR_FORMAT_UNKNOWN, ERR_SHAPE_MISMATCH */
+function quantizedBytes(format: string, shape: Shape): number {
+  checkShape(shape);
+  if (shape.length < 1) {
+    throw new TilewrightError('ERR_SHAPE_MISMATCH', 'Quantized weights have at least one dimension.', {
+      details: { shape },
+    });
+  }
+  return elementCount(shape.slice(0, -1)) * rowBytes(getQuantFormat(format), shape.at(-1)!);
+}

@@ -1,0 +1,283 @@
+import type { DeviceBuffer } from '../device/buffer.ts';
+import type { Command } from '../device/command-list.ts';
+import type { Device } from '../device/device.ts';
+import type { Tensor } from '../device/tensor.ts';
+import { TilewrightError } from '../errors.ts';
+import { type MatmulArgs, MatmulVariant, type Precision } from './args.ts';
+import { SelectionCache } from './cache.ts';
+import { CANDIDATES } from './candidates.ts';
+import { type CustomMatmulKernel, customCommand } from './custom.ts';
+import { type CandidateVerdict, type Explanation, explanation } from './explain.ts';
+import { makePlan, matmulCommand, type Plan, quantizeCommand } from './plan.ts';
+import { describe, type MatmulProblem } from './problem.ts';
+import { defaultTuning, MAX_ROWS, type TuningEntry } from './tuning.ts';
+
+/** Plain numbers that are kept as tensors; a model uses a handful. */
+const MAX_CONSTANTS = 256;
+
+export interface DispatcherOptions {
+  /** For calls that do not say. Defaults to `exact`. */
+  readonly precision?: Precision | undefined;
+  /** Replaces the device's default cross-overs, in whole or in part. */
+  readonly tuning?: Partial<TuningEntry> | undefined;
+}
+
+/** What runs a problem, and why. The same object for the same form of arguments. */
+export interface Selection {
+  readonly variant: MatmulVariant;
+  /** Kernel name; a plug-in's own name. */
+  readonly kernel: string;
+  readonly reason: string;
+  readonly problem: MatmulProblem;
+}
+
+interface Choice extends Selection {
+  readonly plan: Plan | null;
+  readonly custom: CustomMatmulKernel | null;
+}
+
+/** A matmul as commands that are still to be submitted. */
+export interface EncodedMatmul {
+  readonly out: Tensor;
+  readonly commands: readonly Command[];
+  readonly selection: Selection;
+}
+
+/** Rounded activations that a later command of the same list may use again. */
+interface Rounded {
+  readonly a: Tensor;
+  readonly m: number;
+  readonly buffer: DeviceBuffer;
+}
+
+/**
+ * Picks and runs matmul kernels on a device: `matmul` runs, `select` only picks, `explain` says why, `register` adds a
+ * kernel of your own.
+ */
+export class MatmulDispatcher implements Disposable {
+  readonly device: Device;
+  readonly tuning: TuningEntry;
+  readonly precision: Precision;
+  readonly #cache = new SelectionCache<Choice>();
+  readonly #custom = new Map<string, CustomMatmulKernel>();
+  /** Numbers given as affine entries, as tensors. */
+  readonly #constants = new Map<number, Tensor>();
+  #scratch: DeviceBuffer | null = null;
+  #disposed = false;
+
+  constructor(device: Device, options: DispatcherOptions = {}) {
+    this.device = device;
+    this.precision = options.precision ?? 'exact';
+    const tuning = { ...defaultTuning(device.capabilities), ...options.tuning };
+    for (const name of Object.keys(MAX_ROWS) as (keyof TuningEntry)[]) {
+      const value = tuning[name];
+      if (!Number.isInteger(value) || value < 1 || value > MAX_ROWS[name]) {
+        throw new TilewrightError(
+          'ERR_INVALID_ARGUMENT',
+          `tuning.${name} must be a whole number from 1 to ${MAX_ROWS[name]}, not ${value}.`,
+        );
+      }
+    }
+    this.tuning = Object.freeze(tuning);
+  }
+
+  /**
+   * Run one matmul.
+   * @returns the result; the caller disposes it.
+   * @throws ERR_SHAPE_MISMATCH, ERR_NO_KERNEL and what the device throws; the signal's reason when aborted.
+   */
+  async matmul(args: MatmulArgs, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Tensor> {
+    options.signal?.throwIfAborted();
+    const { out, commands } = this.encode(args);
+    try {
+      await this.device.submit(commands, options);
+      return out;
+    } catch (error) {
+      if (args.out === undefined) out.dispose();
+      throw error;
+    }
+  }
+
+  /** What would run. Costs under a microsecond, and allocates nothing, for a form of arguments seen before. */
+  select(args: MatmulArgs): Selection {
+    return this.#choose(args);
+  }
+
+  /** Every candidate, with the rule that took or refused it; works for problems that no kernel takes, too. */
+  explain(args: MatmulArgs): Explanation {
+    const problem = describe(args, this.precision);
+    return explanation(problem, this.#judge(problem, args.variant).verdicts);
+  }
+
+  /**
+   * Add a kernel of your own.
+   * @returns a function that takes it out again.
+   * @throws ERR_INVALID_ARGUMENT if the name is taken.
+   */
+  register(kernel: CustomMatmulKernel): () => void {
+    if (this.#custom.has(kernel.name)) {
+      throw new TilewrightError('ERR_INVALID_ARGUMENT', `A kernel named "${kernel.name}" is already registered.`);
+    }
+    this.#custom.set(kernel.name, kernel);
+    this.#cache.clear();
+    return () => {
+      if (this.#custom.get(kernel.name) !== kernel) return;
+      this.#custom.delete(kernel.name);
+      this.#cache.clear();
+    };
+  }
+
+  /** The commands of one matmul, to be submitted with others. */
+  encode(args: MatmulArgs): EncodedMatmul {
+    return this.encodeAll([args])[0]!;
+  }
+
+  /**
+   * The commands of several matmuls that run one after the other. Neighbours with the same `a` share its rounding to
+   * 8 bits, as for the query, key and value projections of one input.
+   */
+  encodeAll(list: readonly MatmulArgs[]): EncodedMatmul[] {
+    if (this.#disposed) throw new TilewrightError('ERR_DISPOSED', 'This dispatcher was disposed.');
+    const choices = list.map((args) => this.#choose(args));
+    const scratchBytes = choices.reduce((most, { plan }) => Math.max(most, plan?.q8Bytes ?? 0), 0);
+    const scratch = this.#reserve(scratchBytes);
+    const results: EncodedMatmul[] = [];
+    let rounded: Rounded | null = null;
+    try {
+      list.forEach((args, i) => {
+        const { plan, custom, problem } = choices[i]!;
+        const out = args.out ?? this.device.empty(problem.outShape, { dtype: problem.outDType });
+        const commands: Command[] = [];
+        results.push({ out, commands, selection: choices[i]! });
+        if (custom !== null) {
+          commands.push(customCommand(custom, problem, args, out));
+          rounded = null;
+          return;
+        }
+        let q8: DeviceBuffer | null = null;
+        if (plan!.q8Bytes > 0) {
+          q8 = scratch!;
+          const reusable: boolean = rounded !== null && sameView(rounded.a, args.a) && rounded.m === problem.m;
+          if (!reusable) commands.push(quantizeCommand(problem, args.a, q8));
+          rounded = { a: args.a, m: problem.m, buffer: q8 };
+        }
+        commands.push(matmulCommand(plan!, { args, out, constant: (value) => this.#constant(value) }, q8));
+        if (rounded !== null && rounded.a.buffer === out.buffer) rounded = null;
+      });
+    } catch (error) {
+      results.forEach(({ out }, i) => {
+        if (list[i]!.out === undefined) out.dispose();
+      });
+      throw error;
+    }
+    return results;
+  }
+
+  #choose(args: MatmulArgs): Choice {
+    const known = this.#cache.find(args, this.precision);
+    if (known !== undefined) return known;
+    const problem = describe(args, this.precision);
+    const { verdicts, choice } = this.#judge(problem, args.variant);
+    if (choice === null) {
+      throw new TilewrightError(
+        'ERR_NO_KERNEL',
+        `No kernel may run this matmul${args.variant ? ` as ${args.variant}` : ''}.\n${explanation(problem, verdicts)}`,
+        { details: { candidates: verdicts } },
+      );
+    }
+    const { variant, kernel, reason } = verdicts.find(({ verdict }) => verdict === 'chosen')!;
+    const result: Choice = Object.freeze({ variant, kernel, reason, problem, ...choice });
+    this.#cache.add(result);
+    return result;
+  }
+
+  #judge(problem: MatmulProblem, wanted: MatmulVariant | undefined) {
+    const { capabilities } = this.device;
+    const forced = (variant: MatmulVariant) =>
+      wanted === undefined || wanted === variant ? null : `variant ${wanted} was asked for`;
+    const builtin = CANDIDATES.map((candidate) => ({
+      variant: candidate.variant,
+      kernel: candidate.kernel as string,
+      priority: 0,
+      custom: null as CustomMatmulKernel | null,
+      refused: forced(candidate.variant) ?? candidate.refuse(problem, capabilities),
+      yields: wanted === candidate.variant ? null : candidate.yields(problem, this.tuning),
+      because: () => candidate.because(problem, this.tuning),
+    }));
+    const custom = [...this.#custom.values()].map((kernel) => {
+      const supports = kernel.supports(problem);
+      return {
+        variant: MatmulVariant.Custom,
+        kernel: kernel.name,
+        priority: kernel.priority ?? 1,
+        custom: kernel,
+        refused: forced(MatmulVariant.Custom) ?? (supports === true ? null : supports),
+        yields: null,
+        because: () => `plug-in of priority ${kernel.priority ?? 1} that supports this problem`,
+      };
+    });
+    // Stable: built-in ones keep their order and come first among equals.
+    const ranked = [...builtin, ...custom].sort((x, y) => y.priority - x.priority);
+    const legal = ranked.filter(({ refused }) => refused === null);
+    const taken = legal.find(({ yields }) => yields === null) ?? legal[0] ?? null;
+    const verdicts: CandidateVerdict[] = ranked.map((entry) => {
+      const { variant, kernel } = entry;
+      if (entry === taken) return { variant, kernel, verdict: 'chosen', reason: entry.because() };
+      if (entry.refused !== null) return { variant, kernel, verdict: 'refused', reason: entry.refused };
+      const reason = entry.yields ?? `${taken!.variant} (${taken!.kernel}) comes first`;
+      return { variant, kernel, verdict: 'passed over', reason };
+    });
+    const choice =
+      taken === null
+        ? null
+        : {
+            custom: taken.custom,
+            plan: taken.custom === null ? makePlan(problem, taken.kernel as Plan['kernel']) : null,
+          };
+    return { verdicts, choice };
+  }
+
+  /** Working space for rounded activations; lists run in order, so one serves all. */
+  #reserve(bytes: number): DeviceBuffer | null {
+    if (bytes === 0) return null;
+    if (this.#scratch === null || this.#scratch.byteLength < bytes) {
+      // The old one is left to the garbage collector: commands that were encoded and not submitted still name it.
+      this.#scratch = this.device.buffer(bytes);
+    }
+    return this.#scratch;
+  }
+
+  #constant(value: number | Tensor | undefined): Tensor | undefined {
+    if (typeof value !== 'number') return value;
+    let tensor = this.#constants.get(value);
+    if (tensor === undefined) {
+      if (this.#constants.size >= MAX_CONSTANTS) this.#constants.clear();
+      tensor = this.device.tensor([value], { shape: [] });
+      this.#constants.set(value, tensor);
+    }
+    return tensor;
+  }
+
+  /** Free working space. Results that were returned stay valid. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#scratch?.dispose();
+    this.#scratch = null;
+    for (const tensor of this.#constants.values()) tensor.dispose();
+    this.#constants.clear();
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function sameView(x: Tensor, y: Tensor): boolean {
+  return (
+    x === y ||
+    (x.buffer === y.buffer &&
+      x.dtype === y.dtype &&
+      x.offset === y.offset &&
+      x.rank === y.rank &&
+      x.shape.every((size, i) => size === y.shape[i] && x.strides[i] === y.strides[i]))
+  );
+}

@@ -1,0 +1,51 @@
+import type { MatmulVariant } from './args.ts';
+import type { MatmulProblem } from './problem.ts';
+
+/** What became of one candidate. */
+export interface CandidateVerdict {
+  readonly variant: MatmulVariant;
+  /** Kernel name; a plug-in's own name. */
+  readonly kernel: string;
+  /** `chosen`; `passed over`: it may run, but another should; `refused`: it may not run. */
+  readonly verdict: 'chosen' | 'passed over' | 'refused';
+  readonly reason: string;
+}
+
+/** Why a matmul runs as it does. */
+export interface Explanation {
+  /** Null when no kernel may run. */
+  readonly variant: MatmulVariant | null;
+  readonly kernel: string | null;
+  /** Why the chosen one was chosen. */
+  readonly reason: string;
+  readonly problem: MatmulProblem;
+  readonly candidates: readonly CandidateVerdict[];
+  /** The same for people. */
+  toString(): string;
+}
+
+const MARKS = { chosen: '→', 'passed over': '·', refused: '×' } as const;
+
+export function explanation(problem: MatmulProblem, candidates: readonly CandidateVerdict[]): Explanation {
+  const chosen = candidates.find(({ verdict }) => verdict === 'chosen');
+  return {
+    variant: chosen?.variant ?? null,
+    kernel: chosen?.kernel ?? null,
+    reason: chosen?.reason ?? 'no kernel may run this matmul',
+    problem,
+    candidates,
+    toString() {
+      const weights = problem.format?.name ?? problem.bDType;
+      const batch = problem.batch.length > 0 ? `, batch ${problem.batch.join('x')}` : '';
+      const width = Math.max(...candidates.map(({ variant, kernel }) => variant.length + kernel.length + 3));
+      return [
+        `matmul m=${problem.m} n=${problem.n} k=${problem.k}${batch}, ` +
+          `${problem.aDType} x ${weights} -> ${problem.outDType}, ${problem.precision}`,
+        ...candidates.map(
+          ({ variant, kernel, verdict, reason }) =>
+            `  ${MARKS[verdict]} ${`${variant} (${kernel})`.padEnd(width)} ${verdict}: ${reason}`,
+        ),
+      ].join('\n');
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { randomInt } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+// One seed for the random cases of all files; a failing run is repeated with TILEWRIGHT_SEED=<the printed number>.
+const seed = process.env.TILEWRIGHT_SEED ?? String(randomInt(2 ** 31));
+console.log(`random cases: TILEWRIGHT_SEED=${seed}`);
+
+// The examples in docs/ import the package by its name, as users do; here that means the sources.
+const resolve = { alias: { tilewright: fileURLToPath(new URL('ts/index.ts', import.meta.url)) } };
+// Not inherited with `extends`, which would evaluate this file, and draw a seed, once per project.
+const common = {
+  // A fresh process per file: the addon keeps threads and memory of its own.
+  pool: 'forks',
+  env: { TILEWRIGHT_SEED: seed },
+  setupFiles: ['test/setup/seed.ts'],
+} as const;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        test: {
+          ...common,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/package/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          // They install packages and compile the addon: one file after the other.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
