@@ -21,7 +21,8 @@ export function compareBaseline(results: readonly RunResult[], baseline: Baselin
   const now = baselineOf(results);
   for (const { name, kernel } of results) {
     const before = baseline[name];
-    const report = (message: string) => findings.push({ rule: 'traffic', message, file: path, line: 1, kernel, count: 1 });
+    const report = (message: string) =>
+      findings.push({ rule: 'traffic', message, file: path, line: 1, kernel, count: 1 });
     if (before === undefined) report(`the baseline has no entry ${name}: save it again`);
     else if (now[name] !== undefined) {
       const changes = differences(before, now[name]);

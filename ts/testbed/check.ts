@@ -1,5 +1,6 @@
 import { isAbsolute, relative } from 'node:path';
 import { type CompileOptions, preprocess, rewrite, typeCheck } from './compile.ts';
+import { UNCALLABLE } from './diagnostics.ts';
 import { lint } from './lint/lint.ts';
 import type { Finding, ModuleSignature } from './rewrite/signature.ts';
 
@@ -18,9 +19,15 @@ export async function checkKernels(path: string, options: CompileOptions = {}): 
   const own = source.dialect === 'msl' ? lint(rewritten) : [];
   const findings = [...rewritten.findings, ...own, ...(await typeCheck(source, rewritten))];
   if (rewritten.signature.kernels.length === 0 && findings.length === 0) {
-    findings.push({ rule: 'no-kernel', message: 'the file defines no kernel that could be launched', file: path, line: 1 });
+    findings.push({
+      rule: 'no-kernel',
+      message: 'the file defines no kernel that could be launched',
+      file: path,
+      line: 1,
+    });
   }
-  return { findings: sorted(findings), signature: rewritten.signature };
+  const telling = findings.filter(({ rule }) => rule !== UNCALLABLE);
+  return { findings: sorted(telling.length > 0 ? telling : findings), signature: rewritten.signature };
 }
 
 /** In the order of the source, and each once. */
@@ -37,6 +44,7 @@ export function sorted<F extends Finding>(findings: readonly F[]): F[] {
 /** `file:line: rule: message`, with the file as seen from the working directory. */
 export function formatFinding(finding: Finding): string {
   const { file, line, rule, message, kernel } = finding;
-  const shown = isAbsolute(file) && !relative(process.cwd(), file).startsWith('..') ? relative(process.cwd(), file) : file;
+  const shown =
+    isAbsolute(file) && !relative(process.cwd(), file).startsWith('..') ? relative(process.cwd(), file) : file;
   return `${shown}:${line}: ${rule}: ${message}${kernel === undefined ? '' : ` [${kernel}]`}`;
 }

@@ -75,9 +75,35 @@ export async function preprocess(path: string, options: CompileOptions): Promise
   ];
   const language =
     dialect === 'msl'
-      ? ['-nostdinc', '-undef', `-I${join(tools.shim, 'pp')}`, '-D__METAL__=1', `-D__METAL_VERSION__=${METAL_VERSION}`, '-D__METAL_MACOS__=1', '-D__HAVE_BFLOAT__=1']
-      : ['-nostdinc', '-undef', `-I${join(tools.shim, 'hip', 'pp')}`, '-D__HIP__=1', '-D__HIPCC__=1', '-D__HIP_DEVICE_COMPILE__=1', '-D__HIP_PLATFORM_AMD__=1'];
-  const result = await runTool(tools.clangxx, ['-E', '-x', 'c++', '-std=c++17', '-fno-caret-diagnostics', '-fno-color-diagnostics', ...language, ...user, resolve(path)]);
+      ? [
+          '-nostdinc',
+          '-undef',
+          `-I${join(tools.shim, 'pp')}`,
+          '-D__METAL__=1',
+          `-D__METAL_VERSION__=${METAL_VERSION}`,
+          '-D__METAL_MACOS__=1',
+          '-D__HAVE_BFLOAT__=1',
+        ]
+      : [
+          '-nostdinc',
+          '-undef',
+          `-I${join(tools.shim, 'hip', 'pp')}`,
+          '-D__HIP__=1',
+          '-D__HIPCC__=1',
+          '-D__HIP_DEVICE_COMPILE__=1',
+          '-D__HIP_PLATFORM_AMD__=1',
+        ];
+  const result = await runTool(tools.clangxx, [
+    '-E',
+    '-x',
+    'c++',
+    '-std=c++17',
+    '-fno-caret-diagnostics',
+    '-fno-color-diagnostics',
+    ...language,
+    ...user,
+    resolve(path),
+  ]);
   if (result.code === -1) throw new TilewrightError('ERR_BACKEND_UNAVAILABLE', result.stderr);
   if (result.code !== 0) return diagnostics(result.stderr, tools.shim, 'preprocess');
   return { path, dialect, text: result.stdout.toString('utf8') };
@@ -115,7 +141,15 @@ export async function compile(
   const tools = await findToolchain();
   const language = source.dialect === 'msl' ? [...LANGUAGE, '-DMSL_THREAD_GENERIC'] : HIP_LANGUAGE;
   const flags = [...language, ...CODE, ...(mode === 'sanitize' ? HOOKS : [])];
-  const key = hash(tools.version, tools.shimHash, ...flags, source.text, `${options.only}`, `${options.wave}`, rewriterHash());
+  const key = hash(
+    tools.version,
+    tools.shimHash,
+    ...flags,
+    source.text,
+    `${options.only}`,
+    `${options.wave}`,
+    rewriterHash(),
+  );
   let failure: readonly Finding[] | undefined;
   try {
     const directory = await cached(`module-${key}`, async (target) => {
@@ -158,7 +192,14 @@ async function build(
   if (compiled.code === -1) throw new TilewrightError('ERR_BACKEND_UNAVAILABLE', compiled.stderr);
   if (compiled.code !== 0) return diagnostics(compiled.stderr, tools.shim, 'type');
   // Linked without the sanitizers' runtimes: the executor defines their hooks.
-  const linked = await runTool(tools.clang, ['-shared', object, '-o', join(target, 'module.so'), '-lm', '--rtlib=compiler-rt']);
+  const linked = await runTool(tools.clang, [
+    '-shared',
+    object,
+    '-o',
+    join(target, 'module.so'),
+    '-lm',
+    '--rtlib=compiler-rt',
+  ]);
   if (linked.code !== 0) {
     throw new TilewrightError('ERR_NATIVE_FAILURE', `Linking a kernel module failed: ${linked.stderr}`);
   }

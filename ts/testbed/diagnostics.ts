@@ -1,16 +1,20 @@
 import type { Finding } from './rewrite/signature.ts';
 
+/** A kernel that is wrong in itself cannot be called either: only worth saying when nothing else is. */
+export const UNCALLABLE = 'kernel-signature';
+
 /** Which rule a message of clang belongs to; the first match counts. */
 const RULES: readonly (readonly [RegExp, string])[] = [
+  [/no matching function for call to 'call'/, UNCALLABLE],
   [/threadgroup variables take more than/, 'threadgroup-memory'],
-  [/builtin|\[\[(buffer|threadgroup)\(n\)\]\]/, 'argument-type'],
+  [/builtin argument|this builtin|buffer argument|\[\[(buffer|threadgroup)\(n\)\]\]/, 'argument-type'],
   [/simdgroup_matrix/, 'simdgroup-matrix'],
   [/simd functions take/, 'simd-type'],
   [/as_type/, 'as-type'],
-  [/address space|address-space/, 'address-space'],
   [/program scope variable|static local variable/, 'program-scope'],
-  [/read-only|const-qualified|not assignable|cannot assign/, 'constant-write'],
-  [/use of undeclared|unknown type name|no member named|no type named|is not a template name/, 'undeclared'],
+  [/address space|address-space/, 'address-space'],
+  [/read-only|const-qualified|not assignable|cannot assign|no setter defined/, 'constant-write'],
+  [/use of undeclared|unknown type name|no member named|no type named|no template named/, 'undeclared'],
   [/no matching (function|member function|constructor)|no viable|cannot convert|incompatible|ambiguous/, 'type'],
 ];
 
@@ -43,7 +47,7 @@ export function diagnostics(stderr: string, shim: string, otherwise: string): Fi
       if (!messages[k]!.file.startsWith(shim)) place = messages[k]!;
     }
     if (/too many errors emitted/.test(message.text)) return;
-    const rule = otherwise === 'preprocess' ? otherwise : (RULES.find(([pattern]) => pattern.test(message.text))?.[1] ?? otherwise);
+    const rule = otherwise === 'preprocess' ? otherwise : (ruleOf(message.text) ?? otherwise);
     const text = readable(message.text);
     const last = findings[findings.length - 1];
     if (last !== undefined && last.line === place.line && last.message === text) return;
@@ -56,9 +60,19 @@ export function diagnostics(stderr: string, shim: string, otherwise: string): Fi
   return findings;
 }
 
+function ruleOf(text: string): string | undefined {
+  // "cannot initialize a variable of type 'A' with an lvalue of type 'B'": of different address spaces?
+  const [first, second] = [...text.matchAll(/of type '([^']*)'/g)].map(
+    (m) => /__(global|local|constant|private)/.exec(m[1]!)?.[1],
+  );
+  if (first !== undefined && second !== undefined && first !== second) return 'address-space';
+  return RULES.find(([pattern]) => pattern.test(text))?.[1];
+}
+
 /** Clang's names for the address spaces back to Metal's. */
-function readable(text: string): string {
+export function readable(text: string): string {
   return text
+    .replace(/'[^']*msl_tg\d+_t' \(aka ('[^']*')\)/g, '$1')
     .replace(/const __constant\b/g, 'constant')
     .replace(/\b__constant\b/g, 'constant')
     .replace(/\b__global\b/g, 'device')

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { TilewrightError } from '../errors.ts';
 import type { CompiledModule } from './compile.ts';
+import { readable as cxx } from './diagnostics.ts';
 import type { Finding, KernelSignature } from './rewrite/signature.ts';
 import { symbolize } from './symbolize.ts';
 import { buildRuntime, runTool } from './toolchain.ts';
@@ -134,7 +135,9 @@ interface RawFinding {
 interface RawReport {
   readonly refused?: string;
   readonly findings: readonly RawFinding[];
-  readonly counters?: Omit<Counters, 'sites'> & { readonly sites: readonly (Omit<SiteCounters, 'file' | 'line'> & { pc: number })[] };
+  readonly counters?: Omit<Counters, 'sites'> & {
+    readonly sites: readonly (Omit<SiteCounters, 'file' | 'line'> & { pc: number })[];
+  };
 }
 
 /** Run one dispatch in a process of its own. */
@@ -142,9 +145,13 @@ export async function dispatch(module: CompiledModule, request: DispatchRequest)
   const kernel = module.signature.kernels.find(({ name }) => name === request.kernel);
   if (kernel === undefined) {
     const names = module.signature.kernels.map(({ name }) => name);
-    throw new TilewrightError('ERR_KERNEL_UNKNOWN', `There is no kernel ${request.kernel}; there are: ${names.join(', ')}.`, {
-      details: { kernel: request.kernel, kernels: names },
-    });
+    throw new TilewrightError(
+      'ERR_KERNEL_UNKNOWN',
+      `There is no kernel ${request.kernel}; there are: ${names.join(', ')}.`,
+      {
+        details: { kernel: request.kernel, kernels: names },
+      },
+    );
   }
   const problem = missing(kernel, request);
   if (problem !== undefined) return refusal(kernel, problem);
@@ -214,7 +221,8 @@ function encode(module: CompiledModule, kernel: KernelSignature, request: Dispat
     `options ${request.count === true ? OPTION_COUNT : 0} ${kernel.maxThreads ?? 0} ${request.timeout ?? DEFAULT_TIMEOUT}`,
   );
   if (request.threadgroup !== undefined) lines.push(`threadgroup ${request.threadgroup.join(' ')}`);
-  const writable = (index: number) => kernel.parameters.some((p) => p.kind === 'buffer' && p.index === index && p.readOnly !== true);
+  const writable = (index: number) =>
+    kernel.parameters.some((p) => p.kind === 'buffer' && p.index === index && p.readOnly !== true);
   const input: Uint8Array[] = [];
   const outputs: { index: number; bytes: number }[] = [];
   for (const buffer of request.buffers) {
@@ -263,6 +271,7 @@ async function readable(
     const other = otherPc === undefined ? undefined : places.get(otherPc);
     return {
       ...raw,
+      message: cxx(raw.message),
       kernel: kernel.name,
       file: at.file,
       line: at.line,
@@ -296,6 +305,11 @@ function joinSites(
     });
   }
   return [...joined.values()].sort(
-    (a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.space.localeCompare(b.space) || Number(a.write) - Number(b.write) || a.buffer - b.buffer,
+    (a, b) =>
+      a.file.localeCompare(b.file) ||
+      a.line - b.line ||
+      a.space.localeCompare(b.space) ||
+      Number(a.write) - Number(b.write) ||
+      a.buffer - b.buffer,
   );
 }

@@ -15,10 +15,14 @@ export interface RunResult {
 }
 
 /** Run a kernel file on what a spec says, sanitized, in every order; the counters come from the first. */
-export async function runKernels(path: string, specs: readonly RunSpec[], options: CompileOptions = {}): Promise<RunResult[]> {
+export async function runKernels(
+  path: string,
+  specs: readonly RunSpec[],
+  options: CompileOptions = {},
+): Promise<RunResult[]> {
   const source = await preprocess(path, options);
   if (!('text' in source)) return specs.map((spec) => failed(spec, source));
-  const only = new RegExp(`^(${[...new Set(specs.map(({ kernel }) => escape(kernel)))].join('|')})$`);
+  const only = new RegExp(`^(${[...new Set(specs.map(({ kernel }) => literally(kernel)))].join('|')})$`);
   const module = await compile(source, 'sanitize', { ...options, only });
   if (!('path' in module)) return specs.map((spec) => failed(spec, module));
   const results: RunResult[] = [];
@@ -26,7 +30,7 @@ export async function runKernels(path: string, specs: readonly RunSpec[], option
   return results;
 }
 
-const escape = (name: string) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const literally = (name: string) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 const failed = (spec: RunSpec, findings: readonly Finding[]): RunResult => ({
   name: spec.name,
@@ -38,7 +42,10 @@ const failed = (spec: RunSpec, findings: readonly Finding[]): RunResult => ({
 async function runSpec(module: CompiledModule, spec: RunSpec): Promise<RunResult> {
   const kernel = module.signature.kernels.find(({ name }) => name === spec.kernel);
   if (kernel === undefined) {
-    throw new TilewrightError('ERR_KERNEL_UNKNOWN', `The kernel file has no kernel ${spec.kernel}, which the spec runs.`);
+    throw new TilewrightError(
+      'ERR_KERNEL_UNKNOWN',
+      `The kernel file has no kernel ${spec.kernel}, which the spec runs.`,
+    );
   }
   const buffers = bindings(kernel, spec);
   const findings: (Finding | RunFinding)[] = [];
@@ -69,14 +76,21 @@ async function runSpec(module: CompiledModule, spec: RunSpec): Promise<RunResult
     if (i > 0 && findings.length === 0) findings.push(...orderDependence(kernel, spec, outputs, now, order));
     outputs = now;
   }
-  return { name: spec.name, kernel: spec.kernel, findings: merged(findings), outputs, ...(counters !== undefined && { counters }) };
+  return {
+    name: spec.name,
+    kernel: spec.kernel,
+    findings: merged(findings),
+    outputs,
+    ...(counters !== undefined && { counters }),
+  };
 }
 
 /** The same finding in several orders once, with the counts of all. */
 function merged(findings: readonly (Finding | RunFinding)[]): (Finding | RunFinding)[] {
   const counts = new Map<string, number>();
   const key = ({ file, line, rule }: Finding) => JSON.stringify([file, line, rule]);
-  for (const finding of findings) counts.set(key(finding), (counts.get(key(finding)) ?? 0) + ('count' in finding ? finding.count : 1));
+  for (const finding of findings)
+    counts.set(key(finding), (counts.get(key(finding)) ?? 0) + ('count' in finding ? finding.count : 1));
   const first = new Map(findings.map((finding) => [key(finding), finding] as const).reverse());
   return sorted([...first.values()].map((finding) => ({ ...finding, count: counts.get(key(finding))! })));
 }
@@ -107,7 +121,12 @@ function bindings(kernel: KernelSignature, spec: RunSpec): Map<string, BufferArg
 
 const orderText = (order: Order): string => (typeof order === 'string' ? order : `random (seed ${order.random})`);
 
-function wrongResults(kernel: KernelSignature, spec: RunSpec, outputs: ReadonlyMap<string, Uint8Array>, order: Order): RunFinding[] {
+function wrongResults(
+  kernel: KernelSignature,
+  spec: RunSpec,
+  outputs: ReadonlyMap<string, Uint8Array>,
+  order: Order,
+): RunFinding[] {
   const findings: RunFinding[] = [];
   for (const [name, { expect, type }] of Object.entries(spec.buffers)) {
     const bytes = outputs.get(name);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { TilewrightError } from '../errors.ts';
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../tensor/half.ts';
 import type { Order, Triple } from './dispatch.ts';
 
 /** What to run a kernel on: the contents of `--run spec.json`, described in docs/test-bed.md. */
@@ -81,7 +82,8 @@ class SpecReader {
     if (typeof json !== 'object' || json === null || Array.isArray(json)) this.fail(where, 'is not an object');
     const object = json as { readonly [key: string]: Json };
     for (const key of Object.keys(object)) {
-      if (keys !== undefined && !keys.includes(key)) this.fail(where, `has the unknown key "${key}"; known are ${keys.join(', ')}`);
+      if (keys !== undefined && !keys.includes(key))
+        this.fail(where, `has the unknown key "${key}"; known are ${keys.join(', ')}`);
     }
     return object;
   }
@@ -111,11 +113,22 @@ class SpecReader {
   }
 
   async run(json: Json, where: string): Promise<RunSpec> {
-    const o = this.object(json, where, ['name', 'kernel', 'constants', 'grid', 'group', 'threadgroupMemory', 'buffers', 'orders', 'timeout']);
+    const o = this.object(json, where, [
+      'name',
+      'kernel',
+      'constants',
+      'grid',
+      'group',
+      'threadgroupMemory',
+      'buffers',
+      'orders',
+      'timeout',
+    ]);
     const kernel = this.string(o.kernel, `${where}.kernel`);
     const grid = this.object(o.grid, `${where}.grid`, ['threadgroups', 'threads']);
     const inThreads = grid.threads !== undefined;
-    if (inThreads === (grid.threadgroups !== undefined)) this.fail(`${where}.grid`, 'needs either "threadgroups" or "threads"');
+    if (inThreads === (grid.threadgroups !== undefined))
+      this.fail(`${where}.grid`, 'needs either "threadgroups" or "threads"');
     const buffers: Record<string, BufferSpec> = {};
     for (const [name, buffer] of Object.entries(this.object(o.buffers ?? {}, `${where}.buffers`))) {
       buffers[name] = await this.buffer(buffer, `${where}.buffers.${name}`);
@@ -139,7 +152,8 @@ class SpecReader {
   #constants(json: Json | undefined, where: string): Record<string, number | boolean> {
     const out: Record<string, number | boolean> = {};
     for (const [name, value] of Object.entries(this.object(json ?? {}, where))) {
-      if (typeof value !== 'number' && typeof value !== 'boolean') this.fail(`${where}.${name}`, 'is no number and no boolean');
+      if (typeof value !== 'number' && typeof value !== 'boolean')
+        this.fail(`${where}.${name}`, 'is no number and no boolean');
       out[name] = value as number | boolean;
     }
     return out;
@@ -154,9 +168,23 @@ class SpecReader {
   }
 
   async buffer(json: Json, where: string): Promise<BufferSpec> {
-    const o = this.object(json, where, ['type', 'count', 'values', 'fields', 'random', 'value', 'file', 'output', 'mustWrite', 'sameAs', 'expect', 'unordered']);
+    const o = this.object(json, where, [
+      'type',
+      'count',
+      'values',
+      'fields',
+      'random',
+      'value',
+      'file',
+      'output',
+      'mustWrite',
+      'sameAs',
+      'expect',
+      'unordered',
+    ]);
     const type = o.type === undefined && o.fields !== undefined ? 'uchar' : this.string(o.type, `${where}.type`);
-    if (!Object.hasOwn(SCALARS, type)) this.fail(`${where}.type`, `is "${type}"; known are ${Object.keys(SCALARS).join(', ')}`);
+    if (!Object.hasOwn(SCALARS, type))
+      this.fail(`${where}.type`, `is "${type}"; known are ${Object.keys(SCALARS).join(', ')}`);
     const scalar = type as ScalarName;
     const output = o.output === true;
     const data = await this.#data(o, scalar, output, where);
@@ -167,7 +195,11 @@ class SpecReader {
         e.file === undefined
           ? this.array(e.values, `${where}.expect.values`).map((v, i) => this.number(v, `${where}.expect.values[${i}]`))
           : decode(await this.#file(e.file, `${where}.expect.file`), scalar);
-      expect = { values, absolute: this.number(e.absolute ?? 0, `${where}.expect.absolute`), relative: this.number(e.relative ?? 0, `${where}.expect.relative`) };
+      expect = {
+        values,
+        absolute: this.number(e.absolute ?? 0, `${where}.expect.absolute`),
+        relative: this.number(e.relative ?? 0, `${where}.expect.relative`),
+      };
     }
     return {
       data,
@@ -179,8 +211,17 @@ class SpecReader {
     };
   }
 
-  async #data(o: { readonly [key: string]: Json }, type: ScalarName, output: boolean, where: string): Promise<BufferSpec['data']> {
-    if (o.values !== undefined) return encode(this.array(o.values, `${where}.values`).map((v, i) => this.number(v, `${where}.values[${i}]`)), type);
+  async #data(
+    o: { readonly [key: string]: Json },
+    type: ScalarName,
+    output: boolean,
+    where: string,
+  ): Promise<BufferSpec['data']> {
+    if (o.values !== undefined)
+      return encode(
+        this.array(o.values, `${where}.values`).map((v, i) => this.number(v, `${where}.values[${i}]`)),
+        type,
+      );
     if (o.file !== undefined) return this.#file(o.file, `${where}.file`);
     if (o.fields !== undefined) return this.#fields(o.fields, `${where}.fields`);
     if (o.sameAs !== undefined) return { bytes: 0 };
@@ -192,7 +233,10 @@ class SpecReader {
       const from = this.number(r.from ?? -1, `${where}.random.from`);
       const to = this.number(r.to ?? 1, `${where}.random.to`);
       const next = randomSource(this.count(r.seed ?? 1, `${where}.random.seed`));
-      return encode(Array.from({ length: count }, () => from + (to - from) * next()), type);
+      return encode(
+        Array.from({ length: count }, () => from + (to - from) * next()),
+        type,
+      );
     }
     return encode(new Array<number>(count).fill(this.number(o.value ?? 0, `${where}.value`)), type);
   }
@@ -204,7 +248,8 @@ class SpecReader {
     let alignment = 1;
     this.array(json, where).forEach((field, i) => {
       const [type, value] = this.array(field, `${where}[${i}]`);
-      if (typeof type !== 'string' || !Object.hasOwn(SCALARS, type)) this.fail(`${where}[${i}]`, 'is not ["type", value]');
+      if (typeof type !== 'string' || !Object.hasOwn(SCALARS, type))
+        this.fail(`${where}[${i}]`, 'is not ["type", value]');
       const size = SCALARS[type as ScalarName];
       offset = Math.ceil(offset / size) * size;
       alignment = Math.max(alignment, size);
@@ -245,8 +290,8 @@ export function encode(values: readonly number[], type: ScalarName): Uint8Array 
   values.forEach((value, i) => {
     const at = i * size;
     if (type === 'float') view.setFloat32(at, value, true);
-    else if (type === 'half') view.setUint16(at, halfBits(value), true);
-    else if (type === 'bfloat') view.setUint16(at, bfloatBits(value), true);
+    else if (type === 'half') view.setUint16(at, f32ToF16(value), true);
+    else if (type === 'bfloat') view.setUint16(at, f32ToBf16(value), true);
     else if (size === 1) view.setInt8(at, value);
     else if (size === 2) view.setInt16(at, value, true);
     else if (size === 4) view.setInt32(at, value, true);
@@ -263,8 +308,8 @@ export function decode(bytes: Uint8Array, type: ScalarName): number[] {
     uchar: (at) => view.getUint8(at),
     short: (at) => view.getInt16(at, true),
     ushort: (at) => view.getUint16(at, true),
-    half: (at) => halfValue(view.getUint16(at, true)),
-    bfloat: (at) => bfloatValue(view.getUint16(at, true)),
+    half: (at) => f16ToF32(view.getUint16(at, true)),
+    bfloat: (at) => bf16ToF32(view.getUint16(at, true)),
     int: (at) => view.getInt32(at, true),
     uint: (at) => view.getUint32(at, true),
     float: (at) => view.getFloat32(at, true),
@@ -272,39 +317,4 @@ export function decode(bytes: Uint8Array, type: ScalarName): number[] {
     ulong: (at) => Number(view.getBigUint64(at, true)),
   };
   return Array.from({ length: Math.floor(bytes.byteLength / size) }, (_, i) => read[type](i * size));
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-/** Round to nearest even. */
-function bfloatBits(value: number): number {
-  scratch.setFloat32(0, value);
-  const bits = scratch.getUint32(0);
-  if (Number.isNaN(value)) return 0x7fc0;
-  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
-}
-function bfloatValue(bits: number): number {
-  scratch.setUint32(0, (bits << 16) >>> 0);
-  return scratch.getFloat32(0);
-}
-/** Round to nearest even, from the double: no double rounding. */
-function halfBits(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const magnitude = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  if (magnitude >= 65520) return sign | 0x7c00;
-  const exponent = Math.max(-14, Math.floor(Math.log2(magnitude || 2 ** -30)));
-  const step = 2 ** (exponent - 10);
-  const scaled = magnitude / step;
-  let rounded = Math.round(scaled);
-  if (Math.abs(scaled - Math.floor(scaled)) === 0.5 && rounded % 2 === 1) rounded--;
-  // A carry out of the mantissa moves into the exponent by itself.
-  return sign | (exponent === -14 && rounded < 1024 ? rounded : ((exponent + 15) << 10) + rounded - 1024);
-}
-function halfValue(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const mantissa = bits & 1023;
-  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (exponent === 0 ? mantissa * 2 ** -24 : (1024 + mantissa) * 2 ** (exponent - 25));
 }

@@ -10,7 +10,10 @@ export interface SourcePlace {
  * Source places of return addresses in a module: the innermost frame that is not in our own headers, so that an access
  * inside `simdgroup_load` is reported where the kernel calls it.
  */
-export async function symbolize(module: string, addresses: readonly number[]): Promise<ReadonlyMap<number, SourcePlace>> {
+export async function symbolize(
+  module: string,
+  addresses: readonly number[],
+): Promise<ReadonlyMap<number, SourcePlace>> {
   const places = new Map<number, SourcePlace>();
   const unique = [...new Set(addresses)];
   if (unique.length === 0) return places;

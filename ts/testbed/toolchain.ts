@@ -214,11 +214,24 @@ export async function buildRuntime(): Promise<string> {
   const tools = await findToolchain();
   const simt = join(packageRoot(), 'Sources', 'Simt');
   const rt = join(simt, 'rt');
-  const key = hash(tools.version, hashTree(rt), hashTree(join(simt, 'include')), hashTree(join(simt, 'runner')), ...RUNTIME_FLAGS, readFileSync(join(simt, 'shim', 'simt_calls.h')));
+  const key = hash(
+    tools.version,
+    hashTree(rt),
+    hashTree(join(simt, 'include')),
+    hashTree(join(simt, 'runner')),
+    ...RUNTIME_FLAGS,
+    readFileSync(join(simt, 'shim', 'simt_calls.h')),
+  );
   return cached(`runtime-${key}`, async (directory) => {
     const sources = readdirSync(rt).filter((name) => name.endsWith('.cpp'));
     const library = [...RUNTIME_FLAGS, '-shared', ...sources.map((name) => join(rt, name)), '-ldl'];
-    const runner = [...RUNTIME_FLAGS, join(simt, 'runner', 'main.cpp'), `-L${directory}`, '-lsimt', '-Wl,-rpath,$ORIGIN'];
+    const runner = [
+      ...RUNTIME_FLAGS,
+      join(simt, 'runner', 'main.cpp'),
+      `-L${directory}`,
+      '-lsimt',
+      '-Wl,-rpath,$ORIGIN',
+    ];
     for (const [output, args] of [
       ['libsimt.so', library],
       ['simt-runner', runner],

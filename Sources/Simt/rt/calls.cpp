@@ -30,6 +30,14 @@ void simt_inactive_lane(unsigned lane) {
                  "the value of lane " + std::to_string(lane) + " is read, which takes no part: it is undefined", CALLER);
 }
 
+void simt_check_alignment(unsigned long address, unsigned align) {
+  if (address % align == 0) return;
+  g_machine.find("misaligned",
+                 "access to a vector of " + std::to_string(align) + " bytes needs an address that is a multiple of " +
+                     std::to_string(align) + "; this one is " + std::to_string(address % align) + " above one",
+                 CALLER);
+}
+
 unsigned simt_lane(void) { return g_machine.lane_of(*g_machine.current); }
 unsigned simt_wave_size(void) { return g_machine.wave; }
 

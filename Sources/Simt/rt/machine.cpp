@@ -291,6 +291,7 @@ void Machine::run() {
   }
   clock = 1;
   expired = false;
+  aborted = true;
   running = true;
   if (sigsetjmp(escape, 1) == 0) {
     const uint32_t count = groups[0] * groups[1] * groups[2];
@@ -307,6 +308,7 @@ void Machine::run() {
       first_thread = g * group_size[0] * group_size[1] * group_size[2];
       run_group();
     }
+    aborted = false;
   }
   running = false;
   current = nullptr;

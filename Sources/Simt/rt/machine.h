@@ -75,6 +75,7 @@ struct Machine {
   bool hooks = false;  // the module calls __tsan_*
   sigjmp_buf escape;
   volatile bool running = false;
+  bool aborted = false;           // the dispatch ended early: what it left unwritten means nothing
   volatile bool expired = false;  // the time limit struck while the runtime was at work
 
   uint32_t simdgroup_of(const Thread& thread) const { return thread.index / wave; }

@@ -382,7 +382,7 @@ char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
   m.threadgroup_arguments.assign(d.threadgroup_bytes, d.threadgroup_bytes + d.threadgroup_count);
   simt::install_fault_handlers();
   m.run();
-  unwritten(d);
+  if (!m.aborted) unwritten(d);
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
     if (b.same_as < 0 && (b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT)) == 0 && b.size > 0) {

@@ -59,6 +59,8 @@ void simt_barrier(unsigned scope, unsigned flags) SIMT_CONVERGENT;
 unsigned long simt_collect(const void* value, unsigned size, unsigned kind, unsigned long* mask) SIMT_CONVERGENT;
 /// The other lane's value was asked for although it takes no part.
 void simt_inactive_lane(unsigned lane);
+/// Called by sanitizing builds before a vector is copied to or from memory.
+void simt_check_alignment(unsigned long address, unsigned align);
 unsigned simt_lane(void);
 unsigned simt_wave_size(void);
 /// Components of a builtin; scalars fill `out[0]`.

@@ -1,5 +1,5 @@
-import { MAX_BUFFER_INDEX } from '../rewrite/msl.ts';
 import type { Rewritten } from '../rewrite/msl.ts';
+import { MAX_BUFFER_INDEX } from '../rewrite/msl.ts';
 import type { FunctionScope, Scan } from '../rewrite/scan.ts';
 import { BUILTINS, type Finding, type KernelParameter } from '../rewrite/signature.ts';
 
@@ -106,7 +106,11 @@ function recursion(scan: Scan, report: Report): void {
       stack.push(...(calls.get(next) ?? []));
     }
     if (reached.has(name)) {
-      report('no-recursion', byName.get(name)![0]!.head, `${name} calls itself: there is no recursion in Metal (MSL 1.5.4)`);
+      report(
+        'no-recursion',
+        byName.get(name)![0]!.head,
+        `${name} calls itself: there is no recursion in Metal (MSL 1.5.4)`,
+      );
     }
   }
 }
@@ -118,7 +122,11 @@ const TYPE_WORD = /^(const|volatile|unsigned|signed|struct|typename|constexpr|st
 function pointers(scan: Scan, report: Report): void {
   const { tokens } = scan;
   const complain = (i: number) =>
-    report('pointer-space', i, 'this pointer or reference names no address space: device, constant, threadgroup or thread (MSL 4)');
+    report(
+      'pointer-space',
+      i,
+      'this pointer or reference names no address space: device, constant, threadgroup or thread (MSL 4)',
+    );
   // Parameters.
   const lists = new Set<number>();
   for (const fn of scan.functions) {
@@ -152,7 +160,8 @@ function pointers(scan: Scan, report: Report): void {
     }
     if (spaced) continue;
     if (!/^(unsigned|signed)$/.test(scan.at(k - 1)) || k === i) {
-      if (tokens[k]?.kind !== 'id' || /^(return|typedef|using|case|else|delete|template|operator)$/.test(scan.at(k))) continue;
+      if (tokens[k]?.kind !== 'id' || /^(return|typedef|using|case|else|delete|template|operator)$/.test(scan.at(k)))
+        continue;
       k++;
       while (scan.at(k) === '::' && tokens[k + 1]?.kind === 'id') k += 2;
     }
@@ -243,7 +252,8 @@ function componentAddresses(scan: Scan, report: Report): void {
 function functionPointers(scan: Scan, report: Report): void {
   const { tokens } = scan;
   for (let i = 0; i < tokens.length; i++) {
-    if (scan.at(i) !== '(' || scan.at(i + 1) !== '*' || tokens[i + 2]?.kind !== 'id' || scan.at(i + 3) !== ')') continue;
+    if (scan.at(i) !== '(' || scan.at(i + 1) !== '*' || tokens[i + 2]?.kind !== 'id' || scan.at(i + 3) !== ')')
+      continue;
     if (scan.at(i + 4) !== '(' || tokens[i - 1]?.kind !== 'id') continue;
     if (/^(return|sizeof|if|while|for|switch|case)$/.test(scan.at(i - 1)) || insideTemplateHeader(scan, i)) continue;
     if (!/^[;=,)]$/.test(scan.at(scan.match[i + 4]! + 1))) continue;
@@ -267,7 +277,12 @@ function lambdas(scan: Scan, report: Report): void {
   scan.tokens.forEach((token, i) => {
     if (token.source !== '[' || token.kind !== 'punct') return;
     const before = scan.tokens[i - 1];
-    if (before === undefined || before.kind === 'id' ? !/^(return|case)$/.test(before?.source ?? '') : /^[\])]$/.test(before.source)) return;
+    if (
+      before === undefined || before.kind === 'id'
+        ? !/^(return|case)$/.test(before?.source ?? '')
+        : /^[\])]$/.test(before.source)
+    )
+      return;
     const next = scan.at(scan.match[i]! + 1);
     if (next === '(' || (next === '{' && !/^[,{]$/.test(before?.source ?? ''))) {
       report('no-lambda', i, 'there are no lambda expressions in Metal before version 3.2 (MSL 1.5.4)');
@@ -282,7 +297,8 @@ function statics(scan: Scan, report: Report): void {
       if (scan.at(i) !== 'static' || !/^[;{}]$/.test(scan.at(i - 1))) continue;
       let constant = false;
       for (let k = i; k < fn.close && !/^[;={]$/.test(scan.at(k)); k++) constant ||= scan.at(k) === 'constant';
-      if (!constant) report('no-static', i, 'a static variable of a function has to be in the constant space (MSL 4.2)');
+      if (!constant)
+        report('no-static', i, 'a static variable of a function has to be in the constant space (MSL 4.2)');
     }
   }
 }
@@ -324,7 +340,8 @@ function builtins(parameters: readonly KernelParameter[], add: Add): void {
     if (parameter.kind !== 'builtin') continue;
     const builtin = parameter.builtin!;
     const twice = used.get(builtin);
-    if (twice !== undefined) add('builtin-duplicate', parameter, `[[${builtin}]] is given to ${twice.name} and to ${parameter.name}`);
+    if (twice !== undefined)
+      add('builtin-duplicate', parameter, `[[${builtin}]] is given to ${twice.name} and to ${parameter.name}`);
     used.set(builtin, parameter);
     if (parameter.type.includes('*') || parameter.type.includes('&')) {
       add('argument-type', parameter, `[[${builtin}]] is a value, not ${parameter.type}`);

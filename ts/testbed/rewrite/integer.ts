@@ -1,6 +1,16 @@
 import type { Token } from './tokens.ts';
 
-const PRECEDENCE: Readonly<Record<string, number>> = { '|': 1, '^': 2, '&': 3, '<<': 4, '+': 5, '-': 5, '*': 6, '/': 6, '%': 6 };
+const PRECEDENCE: Readonly<Record<string, number>> = {
+  '|': 1,
+  '^': 2,
+  '&': 3,
+  '<<': 4,
+  '+': 5,
+  '-': 5,
+  '*': 6,
+  '/': 6,
+  '%': 6,
+};
 const OPERATIONS: Readonly<Record<string, (a: number, b: number) => number>> = {
   '|': (a, b) => a | b,
   '^': (a, b) => a ^ b,

@@ -10,7 +10,7 @@ import {
   type KernelSignature,
   type ModuleSignature,
 } from './signature.ts';
-import { type Place, print, textOf, type Token, tokenize } from './tokens.ts';
+import { type Place, print, type Token, textOf, tokenize } from './tokens.ts';
 
 export interface RewriteOptions {
   /** Only kernels whose name matches are made callable (all are type-checked in any case). */
@@ -314,7 +314,11 @@ class MslRewriter {
       }
       if (entry.name in BUILTINS) return { ...base, kind: 'builtin', builtin: entry.name };
       if (entry.name === 'function_constant' || entry.name === 'maybe_unused') continue;
-      this.#report('attribute-unknown', from, `[[${entry.name}]] is no attribute of a kernel argument that is known here`);
+      this.#report(
+        'attribute-unknown',
+        from,
+        `[[${entry.name}]] is no attribute of a kernel argument that is known here`,
+      );
       return { ...base, kind: 'value' };
     }
     if (pointer && (space === 'device' || space === 'constant')) {
@@ -479,7 +483,8 @@ class MslRewriter {
         continue;
       }
       const plain: number[] = [];
-      for (let k = i + 1; k < to; k++) if (tokens[k]!.kind !== 'attribute' && this.#scan.at(k) !== 'kernel') plain.push(k);
+      for (let k = i + 1; k < to; k++)
+        if (tokens[k]!.kind !== 'attribute' && this.#scan.at(k) !== 'kernel') plain.push(k);
       let last = plain.length - 1;
       let parameters: { open: number; close: number } | undefined;
       if (this.#scan.at(plain[last]!) === ')') {
@@ -488,7 +493,8 @@ class MslRewriter {
         parameters = { open, close };
         while (plain[last]! >= open) last--;
       }
-      if (this.#scan.at(plain[last]!) !== '>') this.#scan.fail(i, 'this kernel instantiation has no template arguments');
+      if (this.#scan.at(plain[last]!) !== '>')
+        this.#scan.fail(i, 'this kernel instantiation has no template arguments');
       let first = last;
       for (let depth = 0; first >= 0; first--) {
         const text = this.#scan.at(plain[first]!);
@@ -674,8 +680,7 @@ const renamed = (name: string): string => (OPENCL_KEYWORDS.has(name) ? `msl_${na
 function rename(tokens: readonly Token[]): string {
   let out = '';
   for (const token of tokens) {
-    const text =
-      token.kind === 'number' ? literal(token.source) : (SPACES[token.source] ?? renamed(token.source));
+    const text = token.kind === 'number' ? literal(token.source) : (SPACES[token.source] ?? renamed(token.source));
     out += (out !== '' && token.space !== '' ? ' ' : '') + text;
   }
   return out;
@@ -690,9 +695,12 @@ function parameterTypes(scan: Scan, from: number, to: number): Token[][] {
     const named = current.length > 1 && last?.kind === 'id' && !/^(const|volatile)$/.test(last.source);
     const before = current[current.length - 2];
     if (named && (before?.kind === 'id' || /^[*&>]$/.test(before?.source ?? ''))) {
-      const spaces = current.filter((t) => t.source in SPACES || /^(const|volatile|unsigned|signed|typename)$/.test(t.source));
+      const spaces = current.filter(
+        (t) => t.source in SPACES || /^(const|volatile|unsigned|signed|typename)$/.test(t.source),
+      );
       // The last identifier is a name unless it is the only one that can be the type.
-      if (current.filter((t) => t.kind === 'id').length - spaces.length > 1 || /^[*&>]$/.test(before!.source)) current.pop();
+      if (current.filter((t) => t.kind === 'id').length - spaces.length > 1 || /^[*&>]$/.test(before!.source))
+        current.pop();
     }
     if (current.length > 0) types.push(current);
     current = [];

@@ -92,7 +92,9 @@ export class Scan {
         const close = this.match[i]!;
         const kind = this.#kindOf(head, i);
         if (kind === 'namespace') {
-          const name = this.tokens.slice(head, i).filter((token) => token.kind === 'id' && token.source !== 'namespace');
+          const name = this.tokens
+            .slice(head, i)
+            .filter((token) => token.kind === 'id' && token.source !== 'namespace');
           const inner = this.at(head) === 'extern' ? path : [...path, ...name.map((token) => token.source)];
           ranges.push({ open: i, close, path: inner });
           this.#scopes(i + 1, close, inner, false, ranges);
@@ -174,7 +176,12 @@ function joinAttributes(all: readonly Token[], attributes: Map<Token, Attribute>
     }
     if (end === significant.length) throw new RewriteError(token, 'this [[attribute]] is not closed');
     const inner = significant.slice(i + 2, end - 1);
-    const joined: Token = { ...token, kind: 'attribute', source: `[[${inner.map((t) => t.source).join('')}]]`, text: '' };
+    const joined: Token = {
+      ...token,
+      kind: 'attribute',
+      source: `[[${inner.map((t) => t.source).join('')}]]`,
+      text: '',
+    };
     // The printed tokens are the originals: the joined one only stands for them here.
     for (const part of significant.slice(i, end + 1)) part.text = '';
     attributes.set(joined, { token: joined, entries: attributeEntries(inner) });

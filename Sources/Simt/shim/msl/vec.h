@@ -4,6 +4,7 @@
 // and constructors richer. The storage still is one ext_vector, so that a float4 copy stays one 16-byte access: the
 // counters depend on it.
 #pragma once
+#include "../simt_calls.h"
 #include "traits.h"
 
 namespace metal {
@@ -76,11 +77,33 @@ struct storage {
   const __local T& operator[](int i) const __local { return ((const __local T*)this)[i]; }     \
   const __constant T& operator[](int i) const __constant { return ((const __constant T*)this)[i]; }
 
+#define MSL_COMMA ,
+// The sanitizing build looks at the alignment of every vector in memory; the optimiser would split the access before the
+// hooks see it. Templates, so that the class stays trivially copyable.
+#ifdef MSL_SAN
+#define MSL_CHECKED_COPIES(TYPE, SPACE, SAME)                                            \
+  template <class U, typename enable_if<is_same<U, T>::value, int>::type = 0>            \
+  TYPE(const SPACE SAME& o) {                                                            \
+    simt_check_alignment((ulong)&o, alignof(TYPE));                                      \
+    __builtin_memcpy(this, &o, sizeof(*this));                                           \
+  }                                                                                      \
+  template <class U, typename enable_if<is_same<U, T>::value, int>::type = 0>            \
+  SPACE TYPE& operator=(const SAME& o) SPACE {                                           \
+    simt_check_alignment((ulong)this, alignof(TYPE));                                    \
+    __builtin_memcpy(this, &o, sizeof(*this));                                           \
+    return *this;                                                                        \
+  }
+#else
+#define MSL_CHECKED_COPIES(TYPE, SPACE, SAME)
+#endif
+
 // Section 2.2.3: a scalar fills every component; another vector type converts only when asked to.
 #define MSL_CONSTRUCTORS(N)                                                                       \
   typedef typename msl::storage<T, N>::type storage_type;                                         \
   typedef T value_type;                                                                           \
   vec() = default;                                                                                \
+  MSL_CHECKED_COPIES(vec, __global, vec<U MSL_COMMA N>)                                           \
+  MSL_CHECKED_COPIES(vec, __local, vec<U MSL_COMMA N>)                                            \
   vec(T s) { v = (typename msl::storage<T, N>::lane)s; }                                          \
   template <class U, typename enable_if<is_same<U, T>::value, int>::type = 0>                     \
   vec(const __constant vec<U, N>& o) {                                                            \

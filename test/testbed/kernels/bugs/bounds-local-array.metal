@@ -1,0 +1,8 @@
+// run: {"kernel": "k", "grid": {"threadgroups": 1}, "group": 32, "buffers": {"src": {"type": "float", "count": 32, "random": {"seed": 1}}, "dst": {"type": "float", "count": 32, "output": true, "unordered": true}}}
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const float* src [[buffer(0)]], device float* dst [[buffer(1)]], uint i [[thread_position_in_grid]],
+              uint t [[thread_position_in_threadgroup]], uint g [[threadgroup_position_in_grid]], ushort lane [[thread_index_in_simdgroup]]) {
+  float r[4] = {1, 2, 3, 4};
+  dst[i] = r[lane % 5] + src[i];  // !array-bounds
+}

@@ -1,0 +1,9 @@
+// run: {"kernel": "k", "grid": {"threadgroups": 1}, "group": 32, "buffers": {"src": {"type": "float", "count": 64, "random": {"seed": 1}}, "dst": {"type": "float", "count": 64, "output": true}}}
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const float* src [[buffer(0)]], device float* dst [[buffer(1)]], uint i [[thread_position_in_grid]],
+              uint t [[thread_position_in_threadgroup]], uint g [[threadgroup_position_in_grid]], ushort lane [[thread_index_in_simdgroup]]) {
+  simdgroup_float8x8 m;
+  simdgroup_load(m, src, 16);  // !out-of-bounds
+  simdgroup_store(m, dst, 8);
+}

@@ -1,0 +1,6 @@
+// run: {"kernel": "k", "grid": {"threadgroups": 1}, "group": 64, "buffers": {"dst": {"type": "float", "count": 64, "output": true}}}
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const float* src [[buffer(0)]], device float* dst [[buffer(1)]], uint i [[thread_position_in_grid]]) {  // !launch
+  dst[i] = src[i];
+}

@@ -1,0 +1,6 @@
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device float* p [[buffer(0)]], device float4* q [[buffer(1)]], constant float& c [[buffer(2)]],
+              uint i [[thread_position_in_grid]]) {
+  q[i] = float4(1, 2, 3);  // !type
+}

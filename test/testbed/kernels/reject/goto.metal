@@ -1,0 +1,8 @@
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device float* p [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  if (p[i] > 0) goto end;  // !no-goto
+  p[i] = 1;
+end:
+  p[i] += 1;
+}

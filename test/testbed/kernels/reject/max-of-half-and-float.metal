@@ -1,0 +1,5 @@
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device float* p [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  p[i] = max(half(1), p[i]);  // !type
+}

@@ -1,0 +1,6 @@
+#include <metal_stdlib>
+using namespace metal;
+inline float f(uint n) { return n == 0 ? 1.0f : n * f(n - 1); }  // !no-recursion
+kernel void k(device float* p [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  p[i] = f(i);
+}

@@ -1,0 +1,7 @@
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device float* p [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  float x = 1;
+  device float& r = x;  // !address-space
+  r = p[i];
+}

@@ -1,0 +1,6 @@
+#include <metal_stdlib>
+using namespace metal;
+inline void f(float4& x) { x = 1; }  // !pointer-space
+kernel void k(device float* p [[buffer(0)]], uint i [[thread_position_in_grid]]) {
+  p[i] += 1;
+}
