@@ -47,6 +47,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
     soon.it_value.tv_usec = 20000;
     setitimer(ITIMER_VIRTUAL, &soon, nullptr);
     return;
+  } else if (signal == SIGSEGV && info->si_code == SI_KERNEL) {
+    // x86 has aligned 16-byte moves, and a general protection fault does not tell the address.
+    m.find("misaligned", "access to a vector at an address that is no multiple of its size", pc);
   } else {
     const auto address = reinterpret_cast<uint64_t>(info->si_addr);
     const char* stack = reinterpret_cast<const char*>(address);

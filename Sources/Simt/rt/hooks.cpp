@@ -191,10 +191,23 @@ void on_atomic(uint64_t address, uint64_t size, bool write, uint64_t pc) {
 
 }  // namespace simt
 
+namespace {
+/// The compiler took the address for a multiple of the size.
+inline void on_aligned(uint64_t address, uint64_t size, bool write, uint64_t pc) {
+  if (address % size != 0 && simt::g_machine.current != nullptr && simt::g_machine.arena.find(address) != nullptr) {
+    simt::g_machine.find("misaligned",
+                         std::string(write ? "write" : "read") + " of " + std::to_string(size) +
+                             " bytes at an address that is no multiple of that",
+                         pc);
+  }
+  simt::on_access(address, size, write, pc);
+}
+}  // namespace
+
 #define PC reinterpret_cast<uint64_t>(__builtin_return_address(0))
 #define HOOKS(SIZE)                                                                                               \
-  void __tsan_read##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }            \
-  void __tsan_write##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC); }            \
+  void __tsan_read##SIZE(void* p) { on_aligned(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }                 \
+  void __tsan_write##SIZE(void* p) { on_aligned(reinterpret_cast<uint64_t>(p), SIZE, true, PC); }                 \
   void __tsan_unaligned_read##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }  \
   void __tsan_unaligned_write##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC); }  \
   void __tsan_volatile_read##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }   \

@@ -8,8 +8,8 @@ struct matrix {
   vec<T, R> columns[C];
 
   matrix() = default;
-  MSL_CHECKED_COPIES(matrix, __global, matrix<U MSL_COMMA C MSL_COMMA R>)
-  MSL_CHECKED_COPIES(matrix, __local, matrix<U MSL_COMMA C MSL_COMMA R>)
+  MSL_CHECKED_COPIES(matrix, __global)
+  MSL_CHECKED_COPIES(matrix, __local)
   /// Section 2.3.2: a scalar fills the diagonal.
   explicit matrix(T s) {
     for (int c = 0; c < C; c++)

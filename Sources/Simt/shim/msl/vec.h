@@ -77,24 +77,18 @@ struct storage {
   const __local T& operator[](int i) const __local { return ((const __local T*)this)[i]; }     \
   const __constant T& operator[](int i) const __constant { return ((const __constant T*)this)[i]; }
 
-#define MSL_COMMA ,
-// The sanitizing build looks at the alignment of every vector in memory; the optimiser would split the access before the
-// hooks see it. Templates, so that the class stays trivially copyable.
+// The sanitizing build looks at the alignment of every vector that is copied from memory: the optimiser drops components
+// that are not used, and the hooks would see narrow loads. (Stores stay whole.) A template, so that the class stays
+// trivially copyable.
 #ifdef MSL_SAN
-#define MSL_CHECKED_COPIES(TYPE, SPACE, SAME)                                            \
-  template <class U, typename enable_if<is_same<U, T>::value, int>::type = 0>            \
-  TYPE(const SPACE SAME& o) {                                                            \
-    simt_check_alignment((ulong)&o, alignof(TYPE));                                      \
-    __builtin_memcpy(this, &o, sizeof(*this));                                           \
-  }                                                                                      \
-  template <class U, typename enable_if<is_same<U, T>::value, int>::type = 0>            \
-  SPACE TYPE& operator=(const SAME& o) SPACE {                                           \
-    simt_check_alignment((ulong)this, alignof(TYPE));                                    \
-    __builtin_memcpy(this, &o, sizeof(*this));                                           \
-    return *this;                                                                        \
+#define MSL_CHECKED_COPIES(TYPE, SPACE)             \
+  template <class U = T>                            \
+  TYPE(const SPACE TYPE& o) {                       \
+    simt_check_alignment((ulong)&o, alignof(TYPE)); \
+    __builtin_memcpy(this, &o, sizeof(*this));      \
   }
 #else
-#define MSL_CHECKED_COPIES(TYPE, SPACE, SAME)
+#define MSL_CHECKED_COPIES(TYPE, SPACE)
 #endif
 
 // Section 2.2.3: a scalar fills every component; another vector type converts only when asked to.
@@ -102,8 +96,8 @@ struct storage {
   typedef typename msl::storage<T, N>::type storage_type;                                         \
   typedef T value_type;                                                                           \
   vec() = default;                                                                                \
-  MSL_CHECKED_COPIES(vec, __global, vec<U MSL_COMMA N>)                                           \
-  MSL_CHECKED_COPIES(vec, __local, vec<U MSL_COMMA N>)                                            \
+  MSL_CHECKED_COPIES(vec, __global)                                                               \
+  MSL_CHECKED_COPIES(vec, __local)                                                                \
   vec(T s) { v = (typename msl::storage<T, N>::lane)s; }                                          \
   template <class U, typename enable_if<is_same<U, T>::value, int>::type = 0>                     \
   vec(const __constant vec<U, N>& o) {                                                            \
