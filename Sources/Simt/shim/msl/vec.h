@@ -23,6 +23,9 @@ template <>
 struct lane_type<bool> {
   typedef uchar type;  // ext_vector_type of bool is a bit mask in clang
 };
+template <class V, class T>
+struct in_a_space : metal::bool_constant<metal::is_same<V, __global T>::value || metal::is_same<V, __local T>::value ||
+                                         metal::is_same<V, __private T>::value> {};
 template <class T, int N>
 struct storage {
   typedef typename lane_type<T>::type lane;
@@ -77,15 +80,22 @@ struct storage {
   const __local T& operator[](int i) const __local { return ((const __local T*)this)[i]; }     \
   const __constant T& operator[](int i) const __constant { return ((const __constant T*)this)[i]; }
 
-// The sanitizing build looks at the alignment of every vector that is copied from memory: the optimiser drops components
-// that are not used, and the hooks would see narrow loads. (Stores stay whole.) A template, so that the class stays
-// trivially copyable.
+// The sanitizing build looks at the alignment of every vector that is copied from or to memory: the optimiser drops
+// components that are not used, and the hooks would see narrow loads. Templates, so that the class stays trivially
+// copyable; assignment only from a source that names its space, or clang deletes the assignment of every struct with a
+// vector in it. (Values are stored whole, which the hooks see.)
 #ifdef MSL_SAN
-#define MSL_CHECKED_COPIES(TYPE, SPACE)             \
-  template <class U = T>                            \
-  TYPE(const SPACE TYPE& o) {                       \
-    simt_check_alignment((ulong)&o, alignof(TYPE)); \
-    __builtin_memcpy(this, &o, sizeof(*this));      \
+#define MSL_CHECKED_COPIES(TYPE, SPACE)                                                     \
+  template <class U = T>                                                                    \
+  TYPE(const SPACE TYPE& o) {                                                               \
+    simt_check_alignment((ulong)&o, alignof(TYPE));                                         \
+    __builtin_memcpy(this, &o, sizeof(*this));                                              \
+  }                                                                                         \
+  template <class V, typename enable_if<msl::in_a_space<V, TYPE>::value, int>::type = 0>    \
+  SPACE TYPE& operator=(const V& o) SPACE {                                                 \
+    simt_check_alignment((ulong)this, alignof(TYPE));                                       \
+    __builtin_memcpy(this, &o, sizeof(*this));                                              \
+    return *this;                                                                           \
   }
 #else
 #define MSL_CHECKED_COPIES(TYPE, SPACE)
