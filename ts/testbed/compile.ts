@@ -63,7 +63,16 @@ const HOOKS = [
   ...['-mllvm', '-tsan-instrument-read-before-write=1'],
 ];
 const HIP_LANGUAGE = [
-  ...['-x', 'c++', '-std=c++17', '-fexcess-precision=none', '-ffp-contract=off', '-mf16c', '-fdeclspec'],
+  ...[
+    '-x',
+    'c++',
+    '-std=c++17',
+    '-Xclang',
+    '-ffloat16-excess-precision=none',
+    '-ffp-contract=off',
+    '-mf16c',
+    '-fdeclspec',
+  ],
   ...['-Wno-everything', '-fno-color-diagnostics', '-fno-caret-diagnostics', '-fno-exceptions', '-fno-rtti'],
 ];
 

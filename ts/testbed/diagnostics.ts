@@ -1,3 +1,4 @@
+import { TilewrightError } from '../errors.ts';
 import type { Finding } from './rewrite/signature.ts';
 
 /** A kernel that is wrong in itself cannot be called either: only worth saying when nothing else is. */
@@ -54,8 +55,8 @@ export function diagnostics(stderr: string, shim: string, otherwise: string): Fi
     findings.push({ rule, message: text, file: place.file, line: place.line, column: place.column });
   });
   if (findings.length === 0) {
-    const first = stderr.split('\n').find((line) => line.trim() !== '') ?? 'clang failed without a message';
-    findings.push({ rule: otherwise, message: first, file: '<clang>', line: 0 });
+    // Not about the kernel: a flag that this build of clang does not know, a full disk.
+    throw new TilewrightError('ERR_NATIVE_FAILURE', `clang failed: ${stderr.trim()}`);
   }
   return findings;
 }

@@ -1,6 +1,6 @@
 /*
- * The SIMT executor's C interface: run a compiled kernel module on the CPU, one fibre per GPU thread, and report what it
- * did wrong. One dispatch at a time per process; not thread-safe.
+ * The SIMT executor's C interface: run a compiled kernel module on the CPU, one fibre per GPU thread, and report what
+ * it did wrong. One dispatch at a time per process; not thread-safe.
  */
 #ifndef SIMT_H
 #define SIMT_H
@@ -40,7 +40,7 @@ typedef struct {
   uint32_t flags;
   void* data; /* copied in before the run and, unless read-only, out after it */
   uint64_t size;
-  int32_t same_as; /* -1, or the index of another binding whose memory this one shares */
+  int32_t same_as;  /* -1, or the index of another binding whose memory this one shares */
   const char* name; /* for reports; may be NULL */
 } simt_binding;
 

@@ -5,7 +5,9 @@
 namespace simt {
 namespace {
 constexpr uint64_t kPage = 4096;
-uint64_t round_up(uint64_t x, uint64_t to) { return (x + to - 1) / to * to; }
+uint64_t round_up(uint64_t x, uint64_t to) {
+  return (x + to - 1) / to * to;
+}
 }  // namespace
 
 bool Arena::open() {
@@ -31,8 +33,8 @@ bool Arena::allocate(uint32_t index, uint64_t bytes, bool shadow) {
   slot.end = slot.begin + bytes;
   if (shadow && bytes > 0) {
     slot.cells_bytes = round_up(bytes * sizeof(Cell), kPage);
-    void* cells = mmap(nullptr, slot.cells_bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* cells =
+        mmap(nullptr, slot.cells_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (cells == MAP_FAILED) return false;
     slot.cells = static_cast<Cell*>(cells);
   }

@@ -11,8 +11,8 @@ namespace simt {
 enum class Space : uint8_t { kDevice = 0, kConstant = 1, kThreadgroup = 2 };
 constexpr int kSpaces = 3;
 
-constexpr uint32_t kMaxBuffers = 31;       // buffer(0) to buffer(30)
-constexpr uint32_t kConstantBase = 32;     // slots 32 to 62: the same indices in the constant space
+constexpr uint32_t kMaxBuffers = 31;    // buffer(0) to buffer(30)
+constexpr uint32_t kConstantBase = 32;  // slots 32 to 62: the same indices in the constant space
 constexpr uint32_t kThreadgroupSlot = 63;
 constexpr uint32_t kSlots = 64;
 constexpr uint64_t kSlotShift = 32;
@@ -38,9 +38,9 @@ struct Slot {
   uint32_t flags = 0;
   uint32_t index = 0;
   std::string name;
-  Cell* cells = nullptr;        // of [begin, end); null when nobody can write
+  Cell* cells = nullptr;  // of [begin, end); null when nobody can write
   uint64_t cells_bytes = 0;
-  std::vector<uint8_t> touched;  // bit 0: read, bit 1: written
+  std::vector<uint8_t> touched;        // bit 0: read, bit 1: written
   std::vector<uint32_t> sector_group;  // last threadgroup (+1) that touched each 32-byte sector
   uint64_t group_sectors = 0;
 };

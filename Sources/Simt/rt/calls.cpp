@@ -1,8 +1,7 @@
 // The functions that kernels call: see shim/simt_calls.h.
-#include "../shim/simt_calls.h"
-
 #include <cstring>
 
+#include "../shim/simt_calls.h"
 #include "hooks.h"
 #include "machine.h"
 
@@ -27,7 +26,8 @@ unsigned long simt_collect(const void* value, unsigned size, unsigned kind, unsi
 
 void simt_inactive_lane(unsigned lane) {
   g_machine.find("inactive-lane",
-                 "the value of lane " + std::to_string(lane) + " is read, which takes no part: it is undefined", CALLER);
+                 "the value of lane " + std::to_string(lane) + " is read, which takes no part: it is undefined",
+                 CALLER);
 }
 
 void simt_check_alignment(unsigned long address, unsigned align) {
@@ -38,8 +38,12 @@ void simt_check_alignment(unsigned long address, unsigned align) {
                  CALLER);
 }
 
-unsigned simt_lane(void) { return g_machine.lane_of(*g_machine.current); }
-unsigned simt_wave_size(void) { return g_machine.wave; }
+unsigned simt_lane(void) {
+  return g_machine.lane_of(*g_machine.current);
+}
+unsigned simt_wave_size(void) {
+  return g_machine.wave;
+}
 
 void simt_builtin(unsigned id, unsigned* out) {
   const auto& m = g_machine;
@@ -49,23 +53,45 @@ void simt_builtin(unsigned id, unsigned* out) {
     case SIMT_THREAD_POSITION_IN_GRID:
       for (int d = 0; d < 3; d++) out[d] = m.group[d] * m.group_size[d] + t.position[d];
       return;
-    case SIMT_THREAD_POSITION_IN_THREADGROUP: return triple(t.position);
-    case SIMT_THREADGROUP_POSITION_IN_GRID: return triple(m.group);
-    case SIMT_THREADS_PER_THREADGROUP: return triple(m.group_threads);
-    case SIMT_DISPATCH_THREADS_PER_THREADGROUP: return triple(m.group_size);
-    case SIMT_THREADGROUPS_PER_GRID: return triple(m.groups);
-    case SIMT_THREADS_PER_GRID: return triple(m.grid_threads);
-    default: out[0] = out[1] = out[2] = 0;
+    case SIMT_THREAD_POSITION_IN_THREADGROUP:
+      return triple(t.position);
+    case SIMT_THREADGROUP_POSITION_IN_GRID:
+      return triple(m.group);
+    case SIMT_THREADS_PER_THREADGROUP:
+      return triple(m.group_threads);
+    case SIMT_DISPATCH_THREADS_PER_THREADGROUP:
+      return triple(m.group_size);
+    case SIMT_THREADGROUPS_PER_GRID:
+      return triple(m.groups);
+    case SIMT_THREADS_PER_GRID:
+      return triple(m.grid_threads);
+    default:
+      out[0] = out[1] = out[2] = 0;
   }
   switch (id) {
-    case SIMT_THREAD_INDEX_IN_THREADGROUP: out[0] = t.index; return;
-    case SIMT_THREAD_INDEX_IN_SIMDGROUP: out[0] = m.lane_of(t); return;
-    case SIMT_SIMDGROUP_INDEX_IN_THREADGROUP: out[0] = m.simdgroup_of(t); return;
-    case SIMT_SIMDGROUPS_PER_THREADGROUP: out[0] = (m.thread_count + m.wave - 1) / m.wave; return;
-    case SIMT_THREADS_PER_SIMDGROUP: out[0] = m.wave; return;
-    case SIMT_THREAD_INDEX_IN_QUADGROUP: out[0] = t.index % 4; return;
-    case SIMT_QUADGROUP_INDEX_IN_THREADGROUP: out[0] = t.index / 4; return;
-    default: return;
+    case SIMT_THREAD_INDEX_IN_THREADGROUP:
+      out[0] = t.index;
+      return;
+    case SIMT_THREAD_INDEX_IN_SIMDGROUP:
+      out[0] = m.lane_of(t);
+      return;
+    case SIMT_SIMDGROUP_INDEX_IN_THREADGROUP:
+      out[0] = m.simdgroup_of(t);
+      return;
+    case SIMT_SIMDGROUPS_PER_THREADGROUP:
+      out[0] = (m.thread_count + m.wave - 1) / m.wave;
+      return;
+    case SIMT_THREADS_PER_SIMDGROUP:
+      out[0] = m.wave;
+      return;
+    case SIMT_THREAD_INDEX_IN_QUADGROUP:
+      out[0] = t.index % 4;
+      return;
+    case SIMT_QUADGROUP_INDEX_IN_THREADGROUP:
+      out[0] = t.index / 4;
+      return;
+    default:
+      return;
   }
 }
 
@@ -102,15 +128,25 @@ template <class T>
 T apply(unsigned op, T old, T x, bool& store, T expected) {
   store = true;
   switch (op) {
-    case SIMT_ATOMIC_LOAD: store = false; return old;
+    case SIMT_ATOMIC_LOAD:
+      store = false;
+      return old;
     case SIMT_ATOMIC_STORE:
-    case SIMT_ATOMIC_EXCHANGE: return x;
-    case SIMT_ATOMIC_ADD: return static_cast<T>(old + x);
-    case SIMT_ATOMIC_SUB: return static_cast<T>(old - x);
-    case SIMT_ATOMIC_MIN: return x < old ? x : old;
-    case SIMT_ATOMIC_MAX: return old < x ? x : old;
-    case SIMT_ATOMIC_CAS: store = std::memcmp(&old, &expected, sizeof(T)) == 0; return x;
-    default: break;
+    case SIMT_ATOMIC_EXCHANGE:
+      return x;
+    case SIMT_ATOMIC_ADD:
+      return static_cast<T>(old + x);
+    case SIMT_ATOMIC_SUB:
+      return static_cast<T>(old - x);
+    case SIMT_ATOMIC_MIN:
+      return x < old ? x : old;
+    case SIMT_ATOMIC_MAX:
+      return old < x ? x : old;
+    case SIMT_ATOMIC_CAS:
+      store = std::memcmp(&old, &expected, sizeof(T)) == 0;
+      return x;
+    default:
+      break;
   }
   if constexpr (static_cast<T>(0.5) == 0) {  // integers
     if (op == SIMT_ATOMIC_AND) return static_cast<T>(old & x);
@@ -142,10 +178,15 @@ extern "C" unsigned long simt_atomic(unsigned op, unsigned type, unsigned long a
                                      unsigned long expected) {
   const uint64_t pc = CALLER;
   switch (type) {
-    case SIMT_I32: return atomic<int32_t>(op, address, operand, expected, pc);
-    case SIMT_F32: return atomic<float>(op, address, operand, expected, pc);
-    case SIMT_U64: return atomic<uint64_t>(op, address, operand, expected, pc);
-    case SIMT_U8: return atomic<uint8_t>(op, address, operand, expected, pc);
-    default: return atomic<uint32_t>(op, address, operand, expected, pc);
+    case SIMT_I32:
+      return atomic<int32_t>(op, address, operand, expected, pc);
+    case SIMT_F32:
+      return atomic<float>(op, address, operand, expected, pc);
+    case SIMT_U64:
+      return atomic<uint64_t>(op, address, operand, expected, pc);
+    case SIMT_U8:
+      return atomic<uint8_t>(op, address, operand, expected, pc);
+    default:
+      return atomic<uint32_t>(op, address, operand, expected, pc);
   }
 }

@@ -37,8 +37,8 @@ struct Site {
 class AccessLog {
  public:
   void add(uint32_t lane, uint32_t pc, uint64_t address, uint32_t size, const Slot& slot, bool write) {
-    entries_[lane].push_back({address, pc, static_cast<uint16_t>(size), static_cast<uint8_t>(slot.space), write,
-                              slot.index});
+    entries_[lane].push_back(
+        {address, pc, static_cast<uint16_t>(size), static_cast<uint8_t>(slot.space), write, slot.index});
     any_ = true;
   }
   void flush(std::unordered_map<uint64_t, Site>& sites);

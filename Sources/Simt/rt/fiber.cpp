@@ -38,7 +38,9 @@ void fiber_init(Context& context, char* stack, size_t bytes, void (*entry)()) {
   for (int i = 0; i < 6; i++) *--sp = nullptr;
   context.sp = sp;
 }
-void fiber_switch(Context& from, Context& to) { simt_switch(&from.sp, to.sp); }
+void fiber_switch(Context& from, Context& to) {
+  simt_switch(&from.sp, to.sp);
+}
 }  // namespace simt
 
 #else

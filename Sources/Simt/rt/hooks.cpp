@@ -15,7 +15,9 @@ namespace {
 
 constexpr uint32_t kAtomic = 0x80000000u;
 
-inline uint32_t id_of(const Access& a) { return (a.thread & ~kAtomic) - 1; }
+inline uint32_t id_of(const Access& a) {
+  return (a.thread & ~kAtomic) - 1;
+}
 
 struct Self {
   uint32_t thread;  // as stored, with the atomic bit
@@ -55,9 +57,7 @@ void report_race(const char* kind, const Access& before, const Slot& slot, uint6
 /// The shadow of one byte. Returns what was wrong last, to report an access of several bytes once.
 inline const char* update(Cell& cell, const Self& self, bool write, bool atomic, uint32_t wave, Access& culprit) {
   const char* race = nullptr;
-  const auto conflicts = [&](const Access& a) {
-    return !(atomic && (a.thread & kAtomic)) && !ordered(a, self, wave);
-  };
+  const auto conflicts = [&](const Access& a) { return !(atomic && (a.thread & kAtomic)) && !ordered(a, self, wave); };
   if (conflicts(cell.write)) {
     race = write ? "write after write" : "read after write";
     culprit = cell.write;
@@ -98,10 +98,10 @@ void access(uint64_t address, uint64_t size, bool write, bool atomic, uint64_t p
   const Thread& t = *m.current;
   const bool threadgroup = slot->space == Space::kThreadgroup && slot->begin != 0;
   if (address < slot->begin || address + size > slot->end) {
-    m.find("out-of-bounds",
-           std::string(write ? "write" : "read") + " of " + std::to_string(size) + " bytes at " +
-               describe(*slot, address),
-           pc);
+    m.find(
+        "out-of-bounds",
+        std::string(write ? "write" : "read") + " of " + std::to_string(size) + " bytes at " + describe(*slot, address),
+        pc);
     return;
   }
   const uint64_t offset = address - slot->begin;
@@ -179,7 +179,9 @@ std::string describe(const Slot& slot, uint64_t address) {
   return text + ", which has " + std::to_string(slot.end - slot.begin) + " bytes";
 }
 
-void on_access(uint64_t address, uint64_t size, bool write, uint64_t pc) { access(address, size, write, false, pc); }
+void on_access(uint64_t address, uint64_t size, bool write, uint64_t pc) {
+  access(address, size, write, false, pc);
+}
 
 void on_atomic(uint64_t address, uint64_t size, bool write, uint64_t pc) {
   g_machine.counters.atomics++;
@@ -205,19 +207,31 @@ inline void on_aligned(uint64_t address, uint64_t size, bool write, uint64_t pc)
 }  // namespace
 
 #define PC reinterpret_cast<uint64_t>(__builtin_return_address(0))
-#define HOOKS(SIZE)                                                                                               \
-  void __tsan_read##SIZE(void* p) { on_aligned(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }                 \
-  void __tsan_write##SIZE(void* p) { on_aligned(reinterpret_cast<uint64_t>(p), SIZE, true, PC); }                 \
-  void __tsan_unaligned_read##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }  \
-  void __tsan_unaligned_write##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC); }  \
-  void __tsan_volatile_read##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); }   \
-  void __tsan_volatile_write##SIZE(void* p) { simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC); }
+#define HOOKS(SIZE)                                                  \
+  void __tsan_read##SIZE(void* p) {                                  \
+    on_aligned(reinterpret_cast<uint64_t>(p), SIZE, false, PC);      \
+  }                                                                  \
+  void __tsan_write##SIZE(void* p) {                                 \
+    on_aligned(reinterpret_cast<uint64_t>(p), SIZE, true, PC);       \
+  }                                                                  \
+  void __tsan_unaligned_read##SIZE(void* p) {                        \
+    simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); \
+  }                                                                  \
+  void __tsan_unaligned_write##SIZE(void* p) {                       \
+    simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC);  \
+  }                                                                  \
+  void __tsan_volatile_read##SIZE(void* p) {                         \
+    simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, false, PC); \
+  }                                                                  \
+  void __tsan_volatile_write##SIZE(void* p) {                        \
+    simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC);  \
+  }
 
 extern "C" {
 // clang-format off
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
-// clang-format on
-void __tsan_init() {}
+    // clang-format on
+    void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void* __tsan_memcpy(void* to, const void* from, size_t n) {

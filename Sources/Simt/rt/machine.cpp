@@ -31,11 +31,16 @@ std::string lanes_text(uint64_t mask, uint32_t wave) {
 
 const char* state_text(State state) {
   switch (state) {
-    case State::kCollective: return "a simdgroup function";
-    case State::kSimdBarrier: return "a simdgroup barrier";
-    case State::kGroupBarrier: return "a threadgroup barrier";
-    case State::kDone: return "the end of the kernel";
-    case State::kReady: break;
+    case State::kCollective:
+      return "a simdgroup function";
+    case State::kSimdBarrier:
+      return "a simdgroup barrier";
+    case State::kGroupBarrier:
+      return "a threadgroup barrier";
+    case State::kDone:
+      return "the end of the kernel";
+    case State::kReady:
+      break;
   }
   return "elsewhere";
 }
@@ -86,7 +91,7 @@ Allocation Machine::allocate_threadgroup(uint32_t bytes, uint32_t align) {
   a.bytes = bytes;
   const uint64_t end = static_cast<uint64_t>(a.offset) + bytes + kRedZone;
   if (end > kThreadgroupCapacity) {
-    find("threadgroup-memory", "threadgroup memory is exhausted: the test bed has 1 MB, a GPU 32768 bytes", 0);
+    find("threadgroup-memory", "threadgroup memory is exhausted: the test bed has 1 MB, GPUs less", 0);
     siglongjmp(escape, 1);
   }
   // The red zone before it stays invalid: `touched` marks the bytes that belong to an allocation.
@@ -100,10 +105,10 @@ Allocation Machine::allocate_threadgroup(uint32_t bytes, uint32_t align) {
 }
 
 void Machine::check_threadgroup_limit(uint64_t pc) {
-  if (threadgroup_bytes > kThreadgroupLimit) {
+  if (threadgroup_bytes > threadgroup_limit) {
     find("threadgroup-memory",
          "the threadgroup uses " + std::to_string(threadgroup_bytes) + " bytes of threadgroup memory; the limit is " +
-             std::to_string(kThreadgroupLimit),
+             std::to_string(threadgroup_limit),
          pc);
   }
 }
@@ -195,10 +200,17 @@ bool Machine::resolve(SimdGroup& simdgroup) {
     for (uint32_t i = simdgroup.count; i < wave; i++) std::memset(simdgroup.out[i], 0xFF, kPublishBytes);
     simdgroup.mask = mask;
     switch (leader->kind) {
-      case SIMT_MMA: counters.mmas++; break;
-      case SIMT_MATRIX_LOAD: counters.matrix_loads++; break;
-      case SIMT_MATRIX_STORE: counters.matrix_stores++; break;
-      default: counters.collectives++;
+      case SIMT_MMA:
+        counters.mmas++;
+        break;
+      case SIMT_MATRIX_LOAD:
+        counters.matrix_loads++;
+        break;
+      case SIMT_MATRIX_STORE:
+        counters.matrix_stores++;
+        break;
+      default:
+        counters.collectives++;
     }
   } else {
     counters.simdgroup_barriers++;

@@ -63,6 +63,7 @@ struct Machine {
   std::vector<SimdGroup> simdgroups;
   std::vector<Allocation> argument_memory;
   std::vector<Allocation> variables;
+  uint32_t threadgroup_limit = kThreadgroupLimit;
   uint32_t threadgroup_used = 0, threadgroup_bytes = 0;
 
   Thread* current = nullptr;

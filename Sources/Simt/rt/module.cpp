@@ -16,7 +16,7 @@ using simt::json_string;
 struct simt_module {
   void* handle = nullptr;
   uint64_t base = 0;
-  uint32_t wave = 32;
+  uint32_t wave = 32, limit = simt::kThreadgroupLimit;
   bool hooks = false;
   struct Kernel {
     std::string name;
@@ -45,8 +45,8 @@ std::string parse(simt_module& m, const char* info) {
     words >> what;
     if (what == "wave") {
       words >> m.wave;
-    } else if (what == "hooks") {
-      m.hooks = true;
+    } else if (what == "limit") {
+      words >> m.limit;
     } else if (what == "constant") {
       uint32_t id = 0, bytes = 0;
       words >> id >> bytes;
@@ -129,15 +129,17 @@ void unwritten(const simt_dispatch& d) {
     }
     if (missing > 0) {
       m.find("unwritten-output",
-             std::to_string(missing) + " of " + std::to_string(b.size) + " bytes of buffer " +
-                 std::to_string(b.index) + (slot.name.empty() ? "" : " (" + slot.name + ")") +
-                 " are never written; the first is byte " + std::to_string(first),
+             std::to_string(missing) + " of " + std::to_string(b.size) + " bytes of buffer " + std::to_string(b.index) +
+                 (slot.name.empty() ? "" : " (" + slot.name + ")") + " are never written; the first is byte " +
+                 std::to_string(first),
              0, i + 1);
     }
   }
 }
 
-void put(std::ostringstream& out, const char* name, uint64_t value) { out << "\"" << name << "\":" << value << ","; }
+void put(std::ostringstream& out, const char* name, uint64_t value) {
+  out << "\"" << name << "\":" << value << ",";
+}
 
 void write_counters(std::ostringstream& out, const simt_dispatch& d) {
   auto& m = g_machine;
@@ -316,7 +318,7 @@ simt_module* simt_load(const char* path, char* error, size_t error_size) {
   std::string problem = info == nullptr ? "this is no kernel module" : parse(*m, info);
   Dl_info where;
   if (info != nullptr && dladdr(info, &where) != 0) m->base = reinterpret_cast<uint64_t>(where.dli_fbase);
-  m->hooks = m->hooks || dlsym(handle, "simt_module_hooks") != nullptr;
+  m->hooks = dlsym(handle, "simt_module_hooks") != nullptr;
   if (!problem.empty()) {
     simt_unload(m);
     return fail(problem);
@@ -330,8 +332,12 @@ void simt_unload(simt_module* module) {
   delete module;
 }
 
-uint32_t simt_wave(const simt_module* module) { return module->wave; }
-uint32_t simt_kernel_count(const simt_module* module) { return static_cast<uint32_t>(module->kernels.size()); }
+uint32_t simt_wave(const simt_module* module) {
+  return module->wave;
+}
+uint32_t simt_kernel_count(const simt_module* module) {
+  return static_cast<uint32_t>(module->kernels.size());
+}
 const char* simt_kernel_name(const simt_module* module, uint32_t index) {
   return index < module->kernels.size() ? module->kernels[index].name.c_str() : nullptr;
 }
@@ -356,6 +362,7 @@ char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
   const simt_dispatch& d = *dispatch;
   m.report.clear();
   m.hooks = module->hooks;
+  m.threadgroup_limit = module->limit;
   m.counters.clear();
   m.counters.enabled = m.hooks && (d.flags & SIMT_COUNT);
   std::string refused = validate(*module, d);
@@ -394,5 +401,7 @@ char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
   return text;
 }
 
-void simt_free(char* report) { std::free(report); }
+void simt_free(char* report) {
+  std::free(report);
+}
 }

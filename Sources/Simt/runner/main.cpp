@@ -94,7 +94,8 @@ int main() {
     bindings[i].data = std::malloc(bindings[i].size + 1);
     if (bindings[i].data == nullptr) refuse("no memory for the buffers");
     const bool output = (bindings[i].flags & SIMT_BUFFER_OUTPUT) || bindings[i].same_as >= 0;
-    if (!output && !std::cin.read(static_cast<char*>(bindings[i].data), static_cast<std::streamsize>(bindings[i].size))) {
+    if (!output &&
+        !std::cin.read(static_cast<char*>(bindings[i].data), static_cast<std::streamsize>(bindings[i].size))) {
       refuse("the request's buffers are cut short");
     }
   }

@@ -1,6 +1,6 @@
 // What compiled kernels call in the runtime (Sources/Simt/rt/calls.cpp). The same declarations serve the Metal dialect
-// (C++ for OpenCL, where every function is convergent) and the HIP dialect (plain C++, where it has to be said: LLVM may
-// not duplicate a barrier into two branches).
+// (C++ for OpenCL, where every function is convergent) and the HIP dialect (plain C++, where it has to be said: LLVM
+// may not duplicate a barrier into two branches).
 #pragma once
 
 #define SIMT_CONVERGENT __attribute__((convergent))
@@ -70,5 +70,6 @@ unsigned long simt_threadgroup_buffer(unsigned index);
 /// Address of the threadgroup variable `id` of the running kernel; allocated at its first use in a threadgroup.
 unsigned long simt_threadgroup_variable(unsigned id, unsigned size, unsigned align);
 /// Atomic read-modify-write; gives the old bits. CAS compares with `expected`.
-unsigned long simt_atomic(unsigned op, unsigned type, unsigned long address, unsigned long operand, unsigned long expected);
+unsigned long simt_atomic(unsigned op, unsigned type, unsigned long address, unsigned long operand,
+                          unsigned long expected);
 }

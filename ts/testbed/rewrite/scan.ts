@@ -128,7 +128,7 @@ export class Scan {
     let parens = false;
     for (let i = head; i < open; i++) {
       const text = this.at(i);
-      if (text === 'namespace' || (text === 'extern' && this.tokens[i + 1]?.kind === 'string')) return 'namespace';
+      if (text === 'namespace' || (text === 'extern' && i + 2 === open)) return 'namespace';
       if (text === '=' && this.at(i - 1) !== 'operator') return 'initializer';
       if (text === '(') {
         parens = true;
@@ -144,7 +144,7 @@ export class Scan {
       if (this.at(i) === '(') {
         const before = this.tokens[i - 1];
         if (before === undefined) break;
-        if (before.source === 'decltype' || before.source === '__attribute__') {
+        if (/^(decltype|__attribute__|__launch_bounds__|alignas)$/.test(before.source)) {
           i = this.match[i]!;
           continue;
         }

@@ -12,10 +12,10 @@ struct atomic {
 };
 }  // namespace metal
 // C++ for OpenCL has types of these names: the macros step past them.
-#define MSL_ATOMIC_NAME(T)                   \
-  typedef metal::atomic<T> msl_atomic_##T;   \
-  namespace metal {                          \
-  using ::msl_atomic_##T;                    \
+#define MSL_ATOMIC_NAME(T)                 \
+  typedef metal::atomic<T> msl_atomic_##T; \
+  namespace metal {                        \
+  using ::msl_atomic_##T;                  \
   }
 MSL_ATOMIC_NAME(int)
 MSL_ATOMIC_NAME(uint)
@@ -76,36 +76,35 @@ template <class T>
 using same = typename identity<T>::type;
 }  // namespace msl
 
-#define MSL_FETCH(SPACE, name, op)                                                                        \
-  template <class T>                                                                                      \
-  MSL_INLINE T atomic_##name##_explicit(volatile SPACE atomic<T>* p, msl::same<T> x, memory_order) {      \
-    return msl::atomic_call<T>(op, (ulong)p, x, T(0));                                                    \
+#define MSL_FETCH(SPACE, name, op)                                                                   \
+  template <class T>                                                                                 \
+  MSL_INLINE T atomic_##name##_explicit(volatile SPACE atomic<T>* p, msl::same<T> x, memory_order) { \
+    return msl::atomic_call<T>(op, (ulong)p, x, T(0));                                               \
   }
-#define MSL_ATOMICS(SPACE)                                                                                   \
-  template <class T>                                                                                         \
-  MSL_INLINE T atomic_load_explicit(const volatile SPACE atomic<T>* p, memory_order) {                       \
-    return msl::atomic_call<T>(SIMT_ATOMIC_LOAD, (ulong)p, T(0), T(0));                                      \
-  }                                                                                                          \
-  template <class T>                                                                                         \
-  MSL_INLINE void atomic_store_explicit(volatile SPACE atomic<T>* p, msl::same<T> x, memory_order) {         \
-    msl::atomic_call<T>(SIMT_ATOMIC_STORE, (ulong)p, x, T(0));                                               \
-  }                                                                                                          \
-  template <class T>                                                                                         \
-  MSL_INLINE bool atomic_compare_exchange_weak_explicit(volatile SPACE atomic<T>* p,                         \
-                                                        MSL_THREAD msl::same<T>* expected, msl::same<T> x,   \
-                                                        memory_order, memory_order) {                        \
-    const T want = *expected;                                                                                \
-    const T old = msl::atomic_call<T>(SIMT_ATOMIC_CAS, (ulong)p, x, want);                                   \
-    *expected = old;                                                                                         \
-    return msl::bits(old) == msl::bits(want);                                                                \
-  }                                                                                                          \
-  MSL_FETCH(SPACE, exchange, SIMT_ATOMIC_EXCHANGE)                                                           \
-  MSL_FETCH(SPACE, fetch_add, SIMT_ATOMIC_ADD)                                                               \
-  MSL_FETCH(SPACE, fetch_sub, SIMT_ATOMIC_SUB)                                                               \
-  MSL_FETCH(SPACE, fetch_min, SIMT_ATOMIC_MIN)                                                               \
-  MSL_FETCH(SPACE, fetch_max, SIMT_ATOMIC_MAX)                                                               \
-  MSL_FETCH(SPACE, fetch_and, SIMT_ATOMIC_AND)                                                               \
-  MSL_FETCH(SPACE, fetch_or, SIMT_ATOMIC_OR)                                                                 \
+#define MSL_ATOMICS(SPACE)                                                                                          \
+  template <class T>                                                                                                \
+  MSL_INLINE T atomic_load_explicit(const volatile SPACE atomic<T>* p, memory_order) {                              \
+    return msl::atomic_call<T>(SIMT_ATOMIC_LOAD, (ulong)p, T(0), T(0));                                             \
+  }                                                                                                                 \
+  template <class T>                                                                                                \
+  MSL_INLINE void atomic_store_explicit(volatile SPACE atomic<T>* p, msl::same<T> x, memory_order) {                \
+    msl::atomic_call<T>(SIMT_ATOMIC_STORE, (ulong)p, x, T(0));                                                      \
+  }                                                                                                                 \
+  template <class T>                                                                                                \
+  MSL_INLINE bool atomic_compare_exchange_weak_explicit(                                                            \
+      volatile SPACE atomic<T>* p, MSL_THREAD msl::same<T>* expected, msl::same<T> x, memory_order, memory_order) { \
+    const T want = *expected;                                                                                       \
+    const T old = msl::atomic_call<T>(SIMT_ATOMIC_CAS, (ulong)p, x, want);                                          \
+    *expected = old;                                                                                                \
+    return msl::bits(old) == msl::bits(want);                                                                       \
+  }                                                                                                                 \
+  MSL_FETCH(SPACE, exchange, SIMT_ATOMIC_EXCHANGE)                                                                  \
+  MSL_FETCH(SPACE, fetch_add, SIMT_ATOMIC_ADD)                                                                      \
+  MSL_FETCH(SPACE, fetch_sub, SIMT_ATOMIC_SUB)                                                                      \
+  MSL_FETCH(SPACE, fetch_min, SIMT_ATOMIC_MIN)                                                                      \
+  MSL_FETCH(SPACE, fetch_max, SIMT_ATOMIC_MAX)                                                                      \
+  MSL_FETCH(SPACE, fetch_and, SIMT_ATOMIC_AND)                                                                      \
+  MSL_FETCH(SPACE, fetch_or, SIMT_ATOMIC_OR)                                                                        \
   MSL_FETCH(SPACE, fetch_xor, SIMT_ATOMIC_XOR)
 namespace metal {
 MSL_ATOMICS(__global)

@@ -15,14 +15,17 @@ extern __attribute__((used)) const __constant int simt_module_hooks = 1;
 namespace msl {
 enum argument_kind { KIND_BUFFER = 0x000, KIND_THREADGROUP = 0x100, KIND_BUILTIN = 0x200 };
 
-constexpr MSL_INLINE uint kind_of(uint code) { return code & 0x300; }
+constexpr MSL_INLINE uint kind_of(uint code) {
+  return code & 0x300;
+}
 
 template <class T>
 struct is_builtin_scalar : metal::bool_constant<metal::is_same<T, uint>::value || metal::is_same<T, ushort>::value> {};
 
 template <class P, uint Code>
 struct argument {
-  static_assert(kind_of(Code) == KIND_BUILTIN, "a buffer argument is a pointer or a reference to device, constant or threadgroup memory");
+  static_assert(kind_of(Code) == KIND_BUILTIN,
+                "a buffer argument is a pointer or a reference to device, constant or threadgroup memory");
   static_assert(is_builtin_scalar<P>::value, "a builtin argument is ushort or uint, or a vector of them");
   static P get() {
     uint v[3];
@@ -32,9 +35,11 @@ struct argument {
 };
 template <class T, int N, uint Code>
 struct argument<metal::vec<T, N>, Code> {
-  static_assert(kind_of(Code) == KIND_BUILTIN, "a buffer argument is a pointer or a reference to device, constant or threadgroup memory");
+  static_assert(kind_of(Code) == KIND_BUILTIN,
+                "a buffer argument is a pointer or a reference to device, constant or threadgroup memory");
   static_assert((Code & 0xff) < SIMT_THREAD_INDEX_IN_THREADGROUP, "this builtin is a scalar");
-  static_assert(is_builtin_scalar<T>::value && N <= 3, "a builtin argument is ushort or uint, or a vector of two or three of them");
+  static_assert(is_builtin_scalar<T>::value && N <= 3,
+                "a builtin argument is ushort or uint, or a vector of two or three of them");
   static metal::vec<T, N> get() {
     uint v[3];
     simt_builtin(Code & 0xff, v);
@@ -79,8 +84,8 @@ MSL_INLINE void call(void (*f)(P...)) {
   f(argument<P, Code>::get()...);
 }
 
-/// Parameters such as `void (*f)(device const T*, thread U&)` of a template: decltype of this has the pointee that clang
-/// expects of a function's address.
+/// Parameters such as `void (*f)(device const T*, thread U&)` of a template: decltype of this has the pointee that
+/// clang expects of a function's address.
 template <class R, class... P>
 R prototype(P...);
 }  // namespace msl

@@ -74,7 +74,7 @@ matrix<T, R, C> transpose(matrix<T, C, R> a) {
 }
 }  // namespace metal
 
-#define MSL_MATRIX_NAMES(T)             \
+#define MSL_MATRIX_NAMES(T)              \
   typedef metal::matrix<T, 2, 2> T##2x2; \
   typedef metal::matrix<T, 2, 3> T##2x3; \
   typedef metal::matrix<T, 2, 4> T##2x4; \
@@ -84,11 +84,11 @@ matrix<T, R, C> transpose(matrix<T, C, R> a) {
   typedef metal::matrix<T, 4, 2> T##4x2; \
   typedef metal::matrix<T, 4, 3> T##4x3; \
   typedef metal::matrix<T, 4, 4> T##4x4; \
-  namespace metal {                     \
-  using ::T##2x2;                       \
-  using ::T##2x4;                       \
-  using ::T##3x3;                       \
-  using ::T##4x4;                       \
+  namespace metal {                      \
+  using ::T##2x2;                        \
+  using ::T##2x4;                        \
+  using ::T##3x3;                        \
+  using ::T##4x4;                        \
   }
 MSL_MATRIX_NAMES(half)
 MSL_MATRIX_NAMES(float)

@@ -43,14 +43,14 @@ struct packed_vec {
 };
 }  // namespace metal
 
-#define MSL_PACKED_NAMES(T)                    \
+#define MSL_PACKED_NAMES(T)                      \
   typedef metal::packed_vec<T, 2> packed_##T##2; \
   typedef metal::packed_vec<T, 3> packed_##T##3; \
   typedef metal::packed_vec<T, 4> packed_##T##4; \
-  namespace metal {                            \
-  using ::packed_##T##2;                       \
-  using ::packed_##T##3;                       \
-  using ::packed_##T##4;                       \
+  namespace metal {                              \
+  using ::packed_##T##2;                         \
+  using ::packed_##T##3;                         \
+  using ::packed_##T##4;                         \
   }
 MSL_PACKED_NAMES(char)
 MSL_PACKED_NAMES(uchar)

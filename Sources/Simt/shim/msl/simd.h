@@ -53,31 +53,45 @@ MSL_INLINE T reduce(T x, F f) {
 }
 struct op_add {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return (T)(a + b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return (T)(a + b);
+  }
 };
 struct op_mul {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return (T)(a * b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return (T)(a * b);
+  }
 };
 struct op_min {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return metal::min(a, b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return metal::min(a, b);
+  }
 };
 struct op_max {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return metal::max(a, b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return metal::max(a, b);
+  }
 };
 struct op_and {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return (T)(a & b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return (T)(a & b);
+  }
 };
 struct op_or {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return (T)(a | b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return (T)(a | b);
+  }
 };
 struct op_xor {
   template <class T>
-  MSL_INLINE T operator()(T a, T b) const { return (T)(a ^ b); }
+  MSL_INLINE T operator()(T a, T b) const {
+    return (T)(a ^ b);
+  }
 };
 template <class T, class F>
 MSL_INLINE T prefix(T x, T identity, bool inclusive, F f) {
@@ -91,9 +105,9 @@ MSL_INLINE T prefix(T x, T identity, bool inclusive, F f) {
 }  // namespace msl
 
 namespace metal {
-#define MSL_SIMD_REDUCE(name, op) \
-  template <class T>              \
-  MSL_INLINE T name(T x) {        \
+#define MSL_SIMD_REDUCE(name, op)     \
+  template <class T>                  \
+  MSL_INLINE T name(T x) {            \
     return msl::reduce(x, msl::op()); \
   }
 MSL_SIMD_REDUCE(simd_sum, op_add)
@@ -199,12 +213,20 @@ struct ballot {
 }  // namespace msl
 
 namespace metal {
-MSL_INLINE simd_vote simd_ballot(bool p) { return simd_vote(msl::ballot(p).bits); }
-MSL_INLINE simd_vote simd_active_threads_mask() { return simd_vote(msl::ballot(true).mask); }
+MSL_INLINE simd_vote simd_ballot(bool p) {
+  return simd_vote(msl::ballot(p).bits);
+}
+MSL_INLINE simd_vote simd_active_threads_mask() {
+  return simd_vote(msl::ballot(true).mask);
+}
 MSL_INLINE bool simd_all(bool p) {
   const msl::ballot b(p);
   return b.bits == b.mask;
 }
-MSL_INLINE bool simd_any(bool p) { return msl::ballot(p).bits != 0; }
-MSL_INLINE bool simd_is_first() { return __builtin_ctzl(msl::ballot(true).mask) == (int)simt_lane(); }
+MSL_INLINE bool simd_any(bool p) {
+  return msl::ballot(p).bits != 0;
+}
+MSL_INLINE bool simd_is_first() {
+  return __builtin_ctzl(msl::ballot(true).mask) == (int)simt_lane();
+}
 }  // namespace metal

@@ -1,7 +1,8 @@
 // SIMD-group matrices. MSL specification sections 2.3.3 (simdgroup_matrix types) and 6.7 (functions).
 //
 // The specification leaves open which lane holds which element. This is the map that was observed on Apple7 to Apple9
-// GPUs: lane l holds two neighbours in row (q & 4) + (l / 2) % 4, from column (q & 2) * 2 + (l % 2) * 2, where q = l / 4.
+// GPUs: lane l holds two neighbours in row (q & 4) + (l / 2) % 4, from column (q & 2) * 2 + (l % 2) * 2, where q = l
+// / 4.
 #pragma once
 #include "simd.h"
 
@@ -16,7 +17,9 @@ struct matrix_lane {
     col = (q & 2) * 2 + (lane % 2) * 2;
   }
   /// The lane that holds (row, col), and which of its two elements it is.
-  static MSL_INLINE uint of(uint row, uint col) { return ((row & 4) | (col >> 1 & 2)) * 4 + (row % 4) * 2 + (col / 2) % 2; }
+  static MSL_INLINE uint of(uint row, uint col) {
+    return ((row & 4) | (col >> 1 & 2)) * 4 + (row % 4) * 2 + (col / 2) % 2;
+  }
 };
 }  // namespace msl
 
@@ -66,31 +69,31 @@ MSL_INLINE void converge(uint) {}
 #endif
 }  // namespace msl
 
-#define MSL_MATRIX_MEMORY(SPACE)                                                                                        \
-  template <class T>                                                                                                    \
-  MSL_INLINE void simdgroup_load(MSL_THREAD simdgroup_matrix<T, 8, 8>& m, const SPACE T* src,                            \
-                                 ulong elements_per_row = 8, ulong2 origin = ulong2(0), bool transpose = false) {        \
-    msl::converge(SIMT_MATRIX_LOAD);                                                                                    \
-    const msl::matrix_lane at(simt_lane());                                                                             \
-    const long row = (long)elements_per_row;                                                                            \
-    const SPACE T* p = src + (long)origin.y * row + (long)origin.x;                                                     \
-    m.elements.x = transpose ? p[at.col * row + at.row] : p[at.row * row + at.col];                                     \
-    m.elements.y = transpose ? p[(at.col + 1) * row + at.row] : p[at.row * row + at.col + 1];                           \
-  }                                                                                                                     \
-  template <class T>                                                                                                    \
-  MSL_INLINE void simdgroup_store(simdgroup_matrix<T, 8, 8> m, SPACE T* dst, ulong elements_per_row = 8,                 \
-                                  ulong2 origin = ulong2(0), bool transpose = false) {                                  \
-    msl::converge(SIMT_MATRIX_STORE);                                                                                   \
-    const msl::matrix_lane at(simt_lane());                                                                             \
-    const long row = (long)elements_per_row;                                                                            \
-    SPACE T* p = dst + (long)origin.y * row + (long)origin.x;                                                           \
-    if (transpose) {                                                                                                    \
-      p[at.col * row + at.row] = m.elements.x;                                                                          \
-      p[(at.col + 1) * row + at.row] = m.elements.y;                                                                    \
-    } else {                                                                                                            \
-      p[at.row * row + at.col] = m.elements.x;                                                                          \
-      p[at.row * row + at.col + 1] = m.elements.y;                                                                      \
-    }                                                                                                                   \
+#define MSL_MATRIX_MEMORY(SPACE)                                                                                  \
+  template <class T>                                                                                              \
+  MSL_INLINE void simdgroup_load(MSL_THREAD simdgroup_matrix<T, 8, 8>& m, const SPACE T* src,                     \
+                                 ulong elements_per_row = 8, ulong2 origin = ulong2(0), bool transpose = false) { \
+    msl::converge(SIMT_MATRIX_LOAD);                                                                              \
+    const msl::matrix_lane at(simt_lane());                                                                       \
+    const long row = (long)elements_per_row;                                                                      \
+    const SPACE T* p = src + (long)origin.y * row + (long)origin.x;                                               \
+    m.elements.x = transpose ? p[at.col * row + at.row] : p[at.row * row + at.col];                               \
+    m.elements.y = transpose ? p[(at.col + 1) * row + at.row] : p[at.row * row + at.col + 1];                     \
+  }                                                                                                               \
+  template <class T>                                                                                              \
+  MSL_INLINE void simdgroup_store(simdgroup_matrix<T, 8, 8> m, SPACE T* dst, ulong elements_per_row = 8,          \
+                                  ulong2 origin = ulong2(0), bool transpose = false) {                            \
+    msl::converge(SIMT_MATRIX_STORE);                                                                             \
+    const msl::matrix_lane at(simt_lane());                                                                       \
+    const long row = (long)elements_per_row;                                                                      \
+    SPACE T* p = dst + (long)origin.y * row + (long)origin.x;                                                     \
+    if (transpose) {                                                                                              \
+      p[at.col * row + at.row] = m.elements.x;                                                                    \
+      p[(at.col + 1) * row + at.row] = m.elements.y;                                                              \
+    } else {                                                                                                      \
+      p[at.row * row + at.col] = m.elements.x;                                                                    \
+      p[at.row * row + at.col + 1] = m.elements.y;                                                                \
+    }                                                                                                             \
   }
 namespace metal {
 MSL_MATRIX_MEMORY(__global)

@@ -65,8 +65,9 @@ template <class T>
 using remove_cv_t = typename remove_cv<T>::type;
 
 template <class T>
-struct is_floating_point : bool_constant<is_same<remove_cv_t<T>, float>::value || is_same<remove_cv_t<T>, half>::value ||
-                                         is_same<remove_cv_t<T>, bfloat>::value> {};
+struct is_floating_point
+    : bool_constant<is_same<remove_cv_t<T>, float>::value || is_same<remove_cv_t<T>, half>::value ||
+                    is_same<remove_cv_t<T>, bfloat>::value> {};
 template <class T>
 constexpr const __constant bool is_floating_point_v = is_floating_point<T>::value;
 template <class T>
@@ -107,16 +108,16 @@ MSL_LIMITS(long, -9223372036854775807L - 1, 9223372036854775807L, 63)
 MSL_LIMITS(ulong, 0, 18446744073709551615uL, 64)
 MSL_LIMITS(bool, 0, 1, 1)
 #undef MSL_LIMITS
-#define MSL_FLOAT_LIMITS(T, LO, HI, EPS, DIGITS)                           \
-  template <>                                                              \
-  struct numeric_limits<T> {                                               \
-    static constexpr T lowest() { return T(-(HI)); }                       \
-    static constexpr T min() { return T(LO); }                             \
-    static constexpr T max() { return T(HI); }                             \
-    static constexpr T epsilon() { return T(EPS); }                        \
-    static constexpr T infinity() { return T(__builtin_inff()); }          \
-    static constexpr T quiet_NaN() { return T(__builtin_nanf("")); }       \
-    static constexpr const __constant int digits = (DIGITS);               \
+#define MSL_FLOAT_LIMITS(T, LO, HI, EPS, DIGITS)                     \
+  template <>                                                        \
+  struct numeric_limits<T> {                                         \
+    static constexpr T lowest() { return T(-(HI)); }                 \
+    static constexpr T min() { return T(LO); }                       \
+    static constexpr T max() { return T(HI); }                       \
+    static constexpr T epsilon() { return T(EPS); }                  \
+    static constexpr T infinity() { return T(__builtin_inff()); }    \
+    static constexpr T quiet_NaN() { return T(__builtin_nanf("")); } \
+    static constexpr const __constant int digits = (DIGITS);         \
   };
 MSL_FLOAT_LIMITS(float, 0x1.0p-126f, 0x1.fffffep127f, 0x1.0p-23f, 24)
 MSL_FLOAT_LIMITS(half, 0x1.0p-14f, 65504.0f, 0x1.0p-10f, 11)
@@ -139,10 +140,10 @@ struct always_false : metal::false_type {};
 /// Plain value of anything that a kernel may name in memory: used around the branches of `?:`, where C++ for OpenCL
 /// does not unify classes in different address spaces.
 // One overload per address space, or T would be deduced with the space in it.
-#define MSL_RV(SPACE)                               \
-  template <class T>                                \
-  constexpr MSL_INLINE T rv(const SPACE T& x) {     \
-    return x;                                       \
+#define MSL_RV(SPACE)                           \
+  template <class T>                            \
+  constexpr MSL_INLINE T rv(const SPACE T& x) { \
+    return x;                                   \
   }
 MSL_RV()
 MSL_RV(__private)

@@ -1,0 +1,2 @@
+// Seen by the preprocessing pass only; the declarations are in shim/hip/hip.h.
+#pragma once
