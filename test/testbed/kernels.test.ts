@@ -34,3 +34,11 @@ describe.skipIf(!hasClang)('kernels that are right', () => {
     for (const { counters } of report.runs) expect(counters?.threads).toBeGreaterThan(0);
   });
 });
+
+describe.skipIf(!hasClang)('HIP kernels that are right', () => {
+  const files = kernelFiles('valid').filter((name) => name.endsWith('.hip') && !name.includes('wave64'));
+  it.concurrent.each(files)('%s runs clean at wave 32 as well', async (name) => {
+    const report = await checkAndRun(join(KERNELS, 'valid', name), { wave: 32 });
+    expect(report.findings.map(formatFinding)).toEqual([]);
+  });
+});

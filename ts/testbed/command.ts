@@ -4,7 +4,7 @@ import { TilewrightError } from '../errors.ts';
 import { type Baseline, baselineOf, compareBaseline } from './baseline.ts';
 import { checkKernels, formatFinding } from './check.ts';
 import type { CompileOptions } from './compile.ts';
-import type { RunFinding } from './dispatch.ts';
+import type { Counters, RunFinding } from './dispatch.ts';
 import type { Finding } from './rewrite/signature.ts';
 import { type RunResult, runKernels } from './run.ts';
 import { readSpec } from './spec.ts';
@@ -24,7 +24,7 @@ export interface CheckReport {
   readonly runs: readonly {
     readonly name: string;
     readonly kernel: string;
-    readonly counters?: RunResult['counters'];
+    readonly counters?: Counters;
   }[];
 }
 

@@ -18,7 +18,7 @@ export interface CompileOptions {
   readonly define?: readonly string[];
   /** Only kernels whose name matches are compiled to code. */
   readonly only?: RegExp;
-  /** HIP: lanes per wave. */
+  /** HIP: lanes per wave; 64 unless told. */
   readonly wave?: 32 | 64;
 }
 
@@ -125,7 +125,7 @@ export function rewrite(source: Preprocessed, options: CompileOptions & { check:
   try {
     return source.dialect === 'msl'
       ? rewriteMsl(source.text, options)
-      : rewriteHip(source.text, { ...options, wave: options.wave ?? 32 });
+      : rewriteHip(source.text, { ...options, wave: options.wave ?? 64 });
   } catch (error) {
     if (!(error instanceof RewriteError)) throw error;
     return { rule: 'rewrite', message: `not understood: ${error.message}`, ...error.place };

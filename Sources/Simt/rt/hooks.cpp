@@ -135,7 +135,9 @@ void access(uint64_t address, uint64_t size, bool write, bool atomic, uint64_t p
         }
       }
     }
-    simdgroup.log.add(m.lane_of(t), module_pc, address, static_cast<uint32_t>(size), *slot, write);
+    // As if every buffer began at a line: GPU allocations do, the arena's begin wherever their end is at a page.
+    const uint64_t place = static_cast<uint64_t>(slot->index) << kSlotShift | offset;
+    simdgroup.log.add(m.lane_of(t), module_pc, place, static_cast<uint32_t>(size), *slot, write);
     if (simdgroup.log.full(m.lane_of(t))) simdgroup.log.flush(m.counters.sites);
   }
   if (slot->cells == nullptr) return;
