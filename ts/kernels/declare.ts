@@ -13,6 +13,17 @@ export interface ByteRange {
   readonly to: number;
 }
 
+export type Triple = readonly [number, number, number];
+
+/** The grid of one GPU launch. */
+export interface LaunchGeometry {
+  readonly threadgroups: Triple;
+  /** Threads of a threadgroup. */
+  readonly threads: Triple;
+  /** Bytes of dynamic threadgroup memory, by argument index. */
+  readonly threadgroupBytes?: readonly number[];
+}
+
 /** Compile-time choices of a kernel, each an unsigned 32-bit number (a dtype id, a format id, a tile size, a flag). */
 export type Constants<C extends string> = Readonly<Record<C, number>>;
 
@@ -37,6 +48,8 @@ export interface KernelDeclaration<
   readonly params: StructLayout<P>;
   /** Bytes that a launch touches in each buffer; checked against the bound buffers before anything runs. */
   readonly extents: (params: StructValue<P>, constants: Constants<C>) => Partial<Record<keyof B, ByteRange>>;
+  /** GPU kernels: the grid that covers the problem. The CPU splits its own work and needs none. */
+  readonly geometry?: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
 }
 
 export type AnyKernel = KernelDeclaration<BufferUses, string, StructFields>;
@@ -51,6 +64,7 @@ export function declareKernel<const B extends BufferUses, const C extends string
   paramsName: string;
   params: P;
   extents: (params: StructValue<P>, constants: Constants<C>) => Partial<Record<keyof B, ByteRange>>;
+  geometry?: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
 }): KernelDeclaration<B, C, P> {
   return Object.freeze({
     ...spec,

@@ -101,7 +101,7 @@ function commonExtents(p: MatmulParams, c: MatmulConstants): MatmulRanges {
   };
 }
 
-function denseExtents(p: MatmulParams, c: MatmulConstants): MatmulRanges {
+export function denseExtents(p: MatmulParams, c: MatmulConstants): MatmulRanges {
   const a = stridedRange([p.m, p.k, ...p.batch], [...p.a_stride, ...p.a_batch], dtypeIdBytes(c.a_dtype));
   return { ...commonExtents(p, c), a };
 }

@@ -1,0 +1,63 @@
+import {
+  type BufferUses,
+  type ByteRange,
+  type Constants,
+  declareKernel,
+  type KernelDeclaration,
+  type LaunchGeometry,
+} from '../declare.ts';
+import type { StructFields, StructValue } from '../struct.ts';
+
+/**
+ * A Metal kernel: a declaration with its grid and with the function that runs it. The shader's arguments and function
+ * constants are written by `npm run generate` to `metal/generated`, so the two sides cannot differ:
+ *
+ * - buffer `i` of `bufferNames` is `[[buffer(i)]]`, the parameters are `[[buffer(bufferNames.length)]]`;
+ * - constant `i` of `constants` is `[[function_constant(i)]]`, a `bool` when its name begins with `has_`, else a `uint`;
+ *   an optional buffer `x` exists when the constant `has_x` is true.
+ */
+export interface MetalKernel<
+  B extends BufferUses = BufferUses,
+  C extends string = string,
+  P extends StructFields = StructFields,
+> extends KernelDeclaration<B, C, P> {
+  /** File in `metal/`. */
+  readonly source: string;
+  /** Host name of the function for these constants; a RangeError says when there is none. */
+  readonly entry: (constants: Constants<C>) => string;
+  readonly geometry: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
+  /** Why the kernel must not run with these parameters; null when it may. */
+  readonly refuse: (params: StructValue<P>, constants: Constants<C>) => string | null;
+}
+
+export type AnyMetalKernel = MetalKernel<BufferUses, string, StructFields>;
+
+export function declareMetalKernel<
+  const B extends BufferUses,
+  const C extends string,
+  const P extends StructFields,
+>(spec: {
+  id: number;
+  name: string;
+  doc: string;
+  source: string;
+  entry: (constants: Constants<C>) => string;
+  buffers: B;
+  constants: readonly C[];
+  paramsName: string;
+  params: P;
+  extents: (params: StructValue<P>, constants: Constants<C>) => Partial<Record<keyof B, ByteRange>>;
+  geometry: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
+  refuse?: (params: StructValue<P>, constants: Constants<C>) => string | null;
+}): MetalKernel<B, C, P> {
+  const { source, entry, geometry, refuse = () => null, ...rest } = spec;
+  return Object.freeze({ ...declareKernel(rest), source, entry, geometry, refuse });
+}
+
+/** Lanes of a simdgroup on every Apple GPU. */
+export const SIMD = 32;
+/** Elements of the largest index that kernels keep in 32 bits. */
+export const MAX_INT = 2 ** 31 - 1;
+
+export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
+export const product = (sizes: readonly number[]): number => sizes.reduce((x, y) => x * y, 1);

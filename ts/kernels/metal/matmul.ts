@@ -1,0 +1,158 @@
+import type { BufferUse, ByteRange, LaunchGeometry } from '../declare.ts';
+import { denseExtents, MATMUL_BUFFERS, MATMUL_CONSTANTS, MATMUL_PARAMS, type MatmulParams } from '../matmul.ts';
+import { dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
+import { ceilDiv, declareMetalKernel, MAX_INT, product, SIMD } from './declare.ts';
+
+/** The first buffers of the CPU's matmul; affine integer weights are the CPU's alone. */
+const { a, b, out, bias, residual, gate, gate_bias } = MATMUL_BUFFERS;
+export const METAL_MATMUL_BUFFERS = { a, b, out, bias, residual, gate, gate_bias } as const satisfies Record<
+  string,
+  BufferUse
+>;
+
+export const METAL_MATMUL_CONSTANTS = [
+  ...MATMUL_CONSTANTS,
+  'has_bias',
+  'has_residual',
+  'has_gate',
+  'has_gate_bias',
+  /** `a` may be read in vectors of four along k, see {@link vectorAccess}. */
+  'a_vector',
+  /** Weights may be read in their format's widest loads, see {@link vectorAccess}. */
+  'b_vector',
+  /** GEMV: simdgroups that share the work of one group of outputs along k, and simdgroups of a threadgroup. */
+  'split',
+  'simdgroups',
+  /** GEMV: outputs along n and m that one simdgroup computes. */
+  'rows',
+  'columns',
+  /** GEMM: an entry of {@link GEMM_TILES}, and the type of its tiles. */
+  'tile',
+  'tile_dtype',
+] as const;
+export type MetalMatmulConstants = Readonly<Record<(typeof METAL_MATMUL_CONSTANTS)[number], number>>;
+
+/** Names of the weight types in host names. */
+const DENSE_NAMES: readonly string[] = ['f32', 'f16', 'bf16'];
+function typeName(id: number): string {
+  const name = isFormatId(id) ? formatOfId(id).name : DENSE_NAMES[id];
+  if (name === undefined) throw new RangeError(`no Metal kernel reads weights of dtype ${id}`);
+  return name;
+}
+
+/** Bytes to which the address of a block has to be aligned for the widest loads of its format's decoder. */
+const BLOCK_ALIGNMENT: Readonly<Record<string, number>> = {
+  q4_0: 2,
+  q4_1: 4,
+  q5_0: 2,
+  q5_1: 8,
+  q8_0: 2,
+  q2_k: 4,
+  q3_k: 2,
+  q4_k: 16,
+  q5_k: 16,
+  q6_k: 2,
+  q8_k: 4,
+  iq4_nl: 2,
+  iq4_xs: 8,
+  mxfp4: 1,
+};
+
+/** Values of `b_vector`: 0 when the weights have to be read one element, or one byte, at a time. */
+export const VECTORS_ALONG_K = 1;
+export const VECTORS_ALONG_N = 2;
+
+/** Byte offsets at which the buffers are bound: they count for alignment. */
+export type MatmulOffsets = Partial<Record<keyof typeof METAL_MATMUL_BUFFERS, number>>;
+
+const aligned = (values: readonly number[], unit: number) => values.every((value) => value % unit === 0);
+/** Strides of dimensions that have more than one entry: the others are never used. */
+const used = (sizes: readonly number[], strides: readonly number[]) => strides.filter((_, i) => (sizes[i] ?? 0) > 1);
+
+/**
+ * Which operands allow vector loads: decided here from strides and offsets and passed as function constants, so that
+ * the shaders hold a scalar path and no checks. Dense weights may be contiguous along k or along n.
+ */
+export function vectorAccess(
+  p: MatmulParams,
+  c: Pick<MetalMatmulConstants, 'a_dtype' | 'b_dtype' | 'has_gate'>,
+  offsets: MatmulOffsets = {},
+): Pick<MetalMatmulConstants, 'a_vector' | 'b_vector'> {
+  /** Rows of `length` elements side by side, `rows` of them, that start where vectors of four may. */
+  const vectors = (dtype: number, length: number, rows: number, stride: number, batch: readonly number[], at: number) =>
+    length % 4 === 0 &&
+    at % (4 * dtypeIdBytes(dtype)) === 0 &&
+    aligned(used([rows, ...p.batch], [stride, ...batch]), 4);
+  const weights = ([n, k]: readonly number[], batch: readonly number[], at = 0) => {
+    if (isFormatId(c.b_dtype)) {
+      const unit = BLOCK_ALIGNMENT[formatOfId(c.b_dtype).name]!;
+      return at % unit === 0 && aligned(used([p.n, ...p.batch], [n!, ...batch]), unit) ? VECTORS_ALONG_K : 0;
+    }
+    if (k === 1 && vectors(c.b_dtype, p.k, p.n, n!, batch, at)) return VECTORS_ALONG_K;
+    if (n === 1 && k !== 1 && vectors(c.b_dtype, p.n, p.k, k!, batch, at)) return VECTORS_ALONG_N;
+    return 0;
+  };
+  const a = p.a_stride[1] === 1 && vectors(c.a_dtype, p.k, p.m, p.a_stride[0]!, p.a_batch, offsets.a ?? 0);
+  const b = weights(p.b_stride, p.b_batch, offsets.b);
+  const same = c.has_gate === 0 || weights(p.gate_stride, p.gate_batch, offsets.gate) === b;
+  return { a_vector: a ? 1 : 0, b_vector: same ? b : 0 };
+}
+
+/** The bytes of the buffers that a Metal kernel has. */
+function extents(
+  p: MatmulParams,
+  c: MetalMatmulConstants,
+): Partial<Record<keyof typeof METAL_MATMUL_BUFFERS, ByteRange>> {
+  const { a, b, out, bias, residual, gate, gate_bias } = denseExtents(p, c) as Record<string, ByteRange>;
+  return { a: a!, b: b!, out: out!, bias: bias!, residual: residual!, gate: gate!, gate_bias: gate_bias! };
+}
+
+/** What no Metal matmul can do. */
+function refuseCommon(p: MatmulParams, c: MetalMatmulConstants): string | null {
+  if (p.k > MAX_INT || p.n > MAX_INT || p.m > MAX_INT) return 'm, n and k are counted in 32 bits';
+  if (c.a_dtype > 2) return 'a is f32, f16 or bf16';
+  if (!isFormatId(c.b_dtype) && c.b_dtype > 2) return 'dense weights are f32, f16 or bf16';
+  if (isFormatId(c.b_dtype) && p.k % formatOfId(c.b_dtype).blockSize !== 0) return 'k is not a whole number of blocks';
+  return null;
+}
+
+/** (rows, columns) of the GEMV instances: how many outputs along n and m a simdgroup computes from one pass over k. */
+export const GEMV_SHAPES = [
+  [4, 1],
+  [4, 2],
+  [2, 4],
+  [2, 8],
+  [2, 16],
+] as const;
+export const MAX_SIMDGROUPS = 32;
+
+export const gemv = declareMetalKernel({
+  id: 256,
+  name: 'metal_gemv',
+  doc:
+    'Few rows of a: each simdgroup streams `rows` rows of weights once for `columns` rows of a; dense weights of any ' +
+    'strides (fast when contiguous along k) and every block-quantized format; k split over simdgroups for few outputs.',
+  source: 'gemv.metal',
+  entry: (c) => `gemv_${typeName(c.b_dtype)}_r${c.rows}_c${c.columns}`,
+  buffers: METAL_MATMUL_BUFFERS,
+  constants: METAL_MATMUL_CONSTANTS,
+  paramsName: 'matmul',
+  params: MATMUL_PARAMS,
+  extents,
+  geometry: (p, c): LaunchGeometry => ({
+    threadgroups: [ceilDiv(p.n, c.rows * (c.simdgroups / c.split)), ceilDiv(p.m, c.columns), product(p.batch)],
+    threads: [SIMD * c.simdgroups, 1, 1],
+    // Partial sums of the simdgroups that share outputs.
+    threadgroupBytes: [Math.max(16, c.split > 1 ? c.simdgroups * c.rows * c.columns * 4 : 0)],
+  }),
+  refuse: (p, c) => {
+    if (c.simdgroups < 1 || c.simdgroups > MAX_SIMDGROUPS || c.simdgroups % c.split !== 0) {
+      return `${c.simdgroups} simdgroups cannot be split by ${c.split}`;
+    }
+    if (!GEMV_SHAPES.some(([rows, columns]) => rows === c.rows && columns === c.columns)) {
+      return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
+    }
+    if (c.b_vector === VECTORS_ALONG_N) return 'weights that are contiguous along n are for metal_gemv_t';
+    return refuseCommon(p, c);
+  },
+});
