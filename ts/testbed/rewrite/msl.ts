@@ -589,7 +589,7 @@ class MslRewriter {
       let from = i + 2;
       for (let k = i + 1; k < end; k++) {
         const text = this.#scan.at(k);
-        if (text === '<') depth++;
+        if (text === '<' && tokens[k - 1]!.kind === 'id') depth++;
         else if (text === '>') depth--;
         else if (text === ',' && depth === 1) from = k + 1;
         else if (text === '(' && this.#scan.at(k + 1) === '*') {

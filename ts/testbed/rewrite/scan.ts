@@ -65,7 +65,8 @@ export class Scan {
     const parameters = this.at(open - 1) === 'template';
     for (let i = open; i < this.tokens.length; i++) {
       const text = this.at(i);
-      if (text === '<') depth++;
+      // `sizeof(T) < 8` compares: template arguments follow a name.
+      if (text === '<' && (i === open || this.tokens[i - 1]!.kind === 'id')) depth++;
       else if (text === '>') {
         if (--depth === 0) return i;
       } else if (text === '(' || text === '[') i = this.match[i]!;
