@@ -106,11 +106,7 @@ double peak_i8(int64_t iterations) {
     for (int i = 0; i < kChains; i++) {
       sum[i] = dot_i8(sum[i], x, x);
       // Keeps the product of x with itself from being hoisted out of the loop where it takes several instructions.
-#if defined(__aarch64__)
-      asm volatile("" : "+w"(x));
-#else
       asm volatile("" : TW_IN_REGISTER(x));
-#endif
     }
   }
   use(sum);
