@@ -160,7 +160,9 @@ Pool::~Pool() {
   for (std::thread& worker : state_->workers) worker.join();
 }
 
-void Pool::adopt_driver() { state_->bind(0); }
+void Pool::adopt_driver() {
+  state_->bind(0);
+}
 
 void Pool::run(int64_t count, int64_t chunk, Task task, const void* context) {
   if (count <= 0 || cancelled()) return;
@@ -194,7 +196,9 @@ void Pool::reserve_scratch(size_t bytes) {
   for (Scratch& scratch : state_->scratch) scratch.reserve(bytes);
 }
 
-void* Pool::scratch(int thread) const { return state_->scratch[static_cast<size_t>(thread)].get(); }
+void* Pool::scratch(int thread) const {
+  return state_->scratch[static_cast<size_t>(thread)].get();
+}
 
 void* Pool::reserve_shared(size_t bytes) {
   state_->shared.reserve(bytes);
