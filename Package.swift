@@ -7,5 +7,5 @@ let package = Package(
     name: "tilewright",
     platforms: [.macOS(.v13)],
     products: [.library(name: "KernelABI", targets: ["KernelABI"])],
-    targets: [.systemLibrary(name: "KernelABI", path: "Sources/KernelABI")]
+    targets: [.target(name: "KernelABI")]
 )
