@@ -31,12 +31,13 @@ async function runPrograms({ out, cxx, variables = [], isas, emulator = [] }) {
   const folder = join(root, out, 'tests');
   const programs = readdirSync(folder).filter((name) => isas.includes(name.split('.').at(-1)) && !name.endsWith('.d'));
   const total = { passed: 0, failed: 0 };
+  const seed = process.env.TILEWRIGHT_SEED ? [process.env.TILEWRIGHT_SEED] : [];
   const queue = [...programs];
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
       for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
         const begin = performance.now();
-        const [command, ...args] = [...emulator, join(folder, name)];
+        const [command, ...args] = [...emulator, join(folder, name), ...seed];
         const outcome = await run(command, args, { timeout: TIMEOUT_MS });
         const { passed, failed } = countOutcome(outcome);
         total.passed += passed;

@@ -1,4 +1,5 @@
 // `npm test`: everything that must hold before a change goes in. `npm test -- --only vitest,types` runs some of it.
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,6 +8,9 @@ import { testArmEmulated, testThisMachine } from './native-tests.mjs';
 import { setUp } from './setup.mjs';
 import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
 import { onPath } from './toolchain.mjs';
+
+/** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
+process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));
 
 /** Formatting differs between versions: this one is Debian 12's. */
 const CLANG_FORMAT = 14;
@@ -56,7 +60,8 @@ const vitest = (project) => async () => {
   };
 };
 
-const STAGES = {
+/** Stages that look at the sources alone. */
+const SOURCE_STAGES = {
   biome: ['formatting and lint (biome)', gate('biome', ...tool('biome', 'check', '--error-on-warnings'))],
   types: [
     'types (tsc)',
@@ -64,6 +69,9 @@ const STAGES = {
   ],
   header: ['generated header', gate('The header check', ...tool('tsx', 'scripts/generate-abi.ts', '--check'))],
   format: ['C++ formatting (clang-format)', clangFormat],
+};
+const STAGES = {
+  ...SOURCE_STAGES,
   isa: ['no symbol shared between instruction sets', checkIsa],
   vitest: ['tests of the package (vitest)', vitest('unit')],
   native: ["kernels' own tests", testThisMachine],
@@ -83,7 +91,7 @@ function chosenStages() {
   if (unknown.length > 0) {
     throw new Failure(`There is no stage ${unknown.join(', ')}: they are ${Object.keys(STAGES).join(', ')}.`);
   }
-  return names.map((name) => STAGES[name]);
+  return names;
 }
 
 await main(async () => {
@@ -111,11 +119,12 @@ await main(async () => {
   };
 
   const stages = chosenStages();
+  console.log(`Random cases are drawn from TILEWRIGHT_SEED=${process.env.TILEWRIGHT_SEED}.`);
   const ready = await stage('set-up', async () => {
-    await setUp();
+    await setUp({ build: stages.some((name) => !Object.hasOwn(SOURCE_STAGES, name)) });
     return { passed: 0, failed: 0, skipped: [] };
   });
-  if (ready) for (const [title, action] of stages) await stage(title, action);
+  if (ready) for (const name of stages) await stage(...STAGES[name]);
 
   console.log(`\n${'stage'.padEnd(44)}${'time'.padStart(9)}${'passed'.padStart(9)}${'failed'.padStart(9)}`);
   for (const [title, time, passed, failed] of rows) {

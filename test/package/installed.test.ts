@@ -38,7 +38,7 @@ describe('the published tarballs', () => {
       /^package\/(package\.json|README\.md|LICENSE|Makefile|Package\.swift)$/,
       /^package\/dist\/(ts|bench)\/[\w/-]+\.(js|d\.ts)$/,
       /^package\/bin\/[\w-]+\.(js|d\.ts)$/,
-      /^package\/Sources\/[\w/-]+\.(h|cpp|swift)$/,
+      /^package\/Sources\/[\w/-]+\.(h|c|cpp|swift|modulemap)$/,
       /^package\/(metal|hip)\/[\w/-]+\.(h|metal|hip|md)$/,
     ];
     const files = await contents(main);
