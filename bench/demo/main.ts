@@ -40,7 +40,7 @@ title(`Reading a prompt: ${PROMPT_ROWS} rows, each weight is used for all of the
 print(layerReport(prompt, 'GFLOP/s'));
 
 title('Why these kernels');
-print(reasons([...decode, ...prompt]));
+print(wrap(reasons([...decode, ...prompt]), /^ */));
 title('dispatcher.explain() of one of them, in full');
 {
   using a = device.empty([PROMPT_ROWS, 768]);

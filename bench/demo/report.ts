@@ -81,10 +81,11 @@ export function batchReport({ ops, totalMs, batchCallMs, singleCallsMs }: BatchR
     ],
     ops,
   );
-  return (
-    `${table}\nOn the device ${microseconds(totalMs)} µs together, weights in the cache; the first op rounds the input ` +
-    `for all.\nAwaited as a batch ${microseconds(batchCallMs)} µs, as ${ops.length} calls ${microseconds(singleCallsMs)} µs.`
-  );
+  return [
+    table,
+    `On the device ${microseconds(totalMs)} µs together, weights in the cache; the first op rounds the input for all.`,
+    `Awaited: as a batch ${microseconds(batchCallMs)} µs, as ${ops.length} calls ${microseconds(singleCallsMs)} µs.`,
+  ].join('\n');
 }
 
 export const NEXT: string = [
