@@ -1,4 +1,4 @@
-import { bytes, fixed, milliseconds, share, styled } from '../report/format.ts';
+import { fixed, milliseconds, share, styled } from '../report/format.ts';
 import { renderTable } from '../report/table.ts';
 import type { BatchReport } from './batch.ts';
 import type { LayerResult } from './run.ts';
@@ -13,7 +13,6 @@ export function layerReport(layers: readonly LayerResult[], rate: 'GB/s' | 'GFLO
       { header: 'tensor', cell: ({ tensor }) => short(tensor.name) },
       { header: 'format', cell: ({ tensor }) => tensor.dtype },
       { header: 'n x k', align: 'right', cell: ({ tensor }) => tensor.shape.join('x') },
-      { header: 'size', align: 'right', cell: ({ tensor }) => bytes(tensor.byteLength ?? 0) },
       { header: 'variant', cell: ({ selection }) => selection.variant },
       { header: 'µs', align: 'right', cell: ({ ms }) => microseconds(ms) },
       {
