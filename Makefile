@@ -1,6 +1,7 @@
 # Builds the native addon and the kernels' own tests. Called by bin/build-native.js, which passes CXX, OUT, VERSION and
 # the include folders of node-addon-api and node-api-headers; only the addon needs the last two.
 CXX ?= g++
+NM ?= nm
 OUT ?= build/native
 VERSION ?= 0.0.0
 NODE_INCLUDES ?=
@@ -71,7 +72,7 @@ $(OBJ)/NodeAddon/%.o: Sources/NodeAddon/%.cpp Makefile $(OUT)/settings $(OUT)/ad
 
 # A weak symbol in an object that was compiled for one instruction set could be linked in for all of them.
 check-isa: $(ISA_OBJECTS)
-	@! nm -C $(filter-out %.generic.o,$(ISA_OBJECTS)) | grep -E ' [WVu] ' | grep -v ' w ' || { echo 'weak symbols in ISA objects'; exit 1; }
+	@! $(NM) -C $(filter-out %.generic.o,$(ISA_OBJECTS)) | grep -E ' [WVu] ' | grep -v ' w ' || { echo 'weak symbols in ISA objects'; exit 1; }
 	@echo 'check-isa: no weak symbols'
 
 # The kernels' own tests, one program per instruction set; scripts/native-tests.mjs runs those that this machine can.

@@ -60,9 +60,10 @@ export async function testArmEmulated() {
   if (reason !== null) return { passed: 0, failed: 0, skipped: [{ name: 'emulated arm64 kernels', reason }] };
   const total = await runPrograms({
     out: 'build/cross-arm64',
+    target: 'check-isa native-test-programs',
     cxx: 'aarch64-linux-gnu-g++',
     // Static, so that the emulator needs no arm64 libraries.
-    variables: ['LDFLAGS=-static'],
+    variables: ['NM=aarch64-linux-gnu-nm', 'LDFLAGS=-static'],
     isas: ['neon', 'dotprod', 'i8mm'],
     emulator: ['qemu-aarch64', '-cpu', 'max'],
   });
