@@ -20,9 +20,10 @@ FLAGS_generic :=
 FLAGS_avx2 := $(AVX2)
 FLAGS_avxvnni := $(AVX2) -mavxvnni
 FLAGS_avx512 := $(AVX2) -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mprefer-vector-width=512
-FLAGS_neon :=
-FLAGS_dotprod := -march=armv8.2-a+dotprod+fp16
-FLAGS_i8mm := -march=armv8.2-a+dotprod+fp16+i8mm
+# Named, because some compilers' own default has more, and `generic` shall not have the vectors written for NEON.
+FLAGS_neon := -march=armv8-a -DTW_NEON
+FLAGS_dotprod := -march=armv8.2-a+dotprod -DTW_NEON
+FLAGS_i8mm := -march=armv8.2-a+dotprod+i8mm -DTW_NEON
 
 ISAS_x64 := generic avx2 avxvnni avx512
 ISAS_arm64 := generic neon dotprod i8mm
