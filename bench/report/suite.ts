@@ -1,6 +1,6 @@
 import { median } from 'd3-array';
 import type { Suite, SuiteResult } from '../suites/suite.ts';
-import { fixed } from './format.ts';
+import { fixed, styled } from './format.ts';
 import { renderTable } from './table.ts';
 
 /** Results for people: the table, and what the machine could do while they were measured. */
@@ -9,7 +9,17 @@ export function suiteReport<Options, Result extends SuiteResult>(
   results: readonly Result[],
 ): string {
   if (results.length === 0) return '';
-  return `${renderTable(suite.columns, results)}\n\n${machine(results)}\n${LEGEND}\n`;
+  return `${renderTable(suite.columns, results)}\n\n${machine(results)}\n${LEGEND}\n${busy(results)}`;
+}
+
+/** Others on the machine that take more than this are worth a word. */
+const NOTABLE_LOAD = 0.05;
+
+function busy(results: readonly SuiteResult[]): string {
+  const load = Math.max(...results.map(({ method }) => method.otherLoad));
+  if (load < NOTABLE_LOAD) return '';
+  const text = `Other processes used up to ${fixed(100 * load, 0)}% of the machine meanwhile: measure again when it is idle.`;
+  return `${styled('yellow', text)}\n`;
 }
 
 const LEGEND =

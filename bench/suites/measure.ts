@@ -1,5 +1,6 @@
 import { median } from 'd3-array';
 import type { Command } from '../../ts/device/command-list.ts';
+import { LoadMeter } from '../limits/load.ts';
 import type { Session } from './session.ts';
 
 /** One way to run what is measured; the several of a list do the same on different memory. */
@@ -17,11 +18,13 @@ export interface Measurement {
   /** GB/s of each probe. */
   readonly bandwidth: readonly number[];
   readonly method: {
-    /** A round is a bandwidth probe, then a batch of operations in the same submit, then one call. */
+    /** A round is a bandwidth probe, then a batch of operations in the same submit, then some calls. */
     readonly rounds: number;
     readonly batch: number;
     /** Copies of the data that the operations walk through. */
     readonly copies: number;
+    /** Share of the machine that other processes used meanwhile, 0 to 1. */
+    readonly otherLoad: number;
     readonly warmUp: { readonly rounds: number; readonly ms: number; readonly stable: boolean };
   };
 }
@@ -32,6 +35,8 @@ const MAX_BATCH = 64;
 /** Rounds that give a usable p95 of slow operations, too. */
 const MIN_ROUNDS = 10;
 const MAX_ROUNDS = 1000;
+/** Calls of a round, one after the other: the first finds JavaScript's own code and data pushed out of the caches. */
+const MAX_CALLS = 8;
 /** Where a call takes as long as a round, only every so many rounds have one. */
 const CALL_EVERY = 4;
 /** Warm-up ends when so many rounds in a row have medians within this factor, */
@@ -83,6 +88,7 @@ export async function measure(session: Session, operations: readonly Operation[]
   const wall: number[] = [];
   const bandwidth: number[] = [];
   const begin = performance.now();
+  const load = new LoadMeter();
   let rounds = 0;
   const wanted = () =>
     effort.rounds !== undefined
@@ -92,7 +98,7 @@ export async function measure(session: Session, operations: readonly Operation[]
     const result = await round(batch);
     samples.push(...result.samples);
     bandwidth.push(result.gbps);
-    if (batch > 1 || rounds % CALL_EVERY === 0) {
+    for (let calls = batch > 1 ? Math.min(batch, MAX_CALLS) : rounds % CALL_EVERY === 0 ? 1 : 0; calls > 0; calls--) {
       const { call } = take();
       const start = performance.now();
       await call();
@@ -102,5 +108,10 @@ export async function measure(session: Session, operations: readonly Operation[]
     rounds++;
     progress.update(`${label}: round ${rounds}, ${result.samples[0]!.toPrecision(3)} ms`);
   }
-  return { samples, wall, bandwidth, method: { rounds, batch, copies: operations.length, warmUp } };
+  return {
+    samples,
+    wall,
+    bandwidth,
+    method: { rounds, batch, copies: operations.length, otherLoad: load.others(), warmUp },
+  };
 }

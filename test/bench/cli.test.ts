@@ -135,6 +135,7 @@ describe('bench matmul', () => {
       expect(limit.bandwidthGbps).toBe(result.bandwidth.p50);
       expect(result.bandwidth.samples.length).toBe(2);
       expect(limit.peakGops).toBeGreaterThan(0);
+      expect(0 <= result.method.otherLoad && result.method.otherLoad <= 1).toBe(true);
       expect(result.wallMs.p50).toBeGreaterThan(0);
       expect(result.environment).toMatchObject({ backend: 'cpu', node: process.versions.node });
     }
