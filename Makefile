@@ -1,6 +1,7 @@
 # Builds the native addon and the kernels' own tests. Called by bin/build-native.js, which passes CXX, OUT, VERSION and
 # the include folders of node-addon-api and node-api-headers; only the addon needs the last two.
 CXX ?= g++
+NM ?= nm
 OUT ?= build/native
 VERSION ?= 0.0.0
 NODE_INCLUDES ?=
@@ -19,9 +20,10 @@ FLAGS_generic :=
 FLAGS_avx2 := $(AVX2)
 FLAGS_avxvnni := $(AVX2) -mavxvnni
 FLAGS_avx512 := $(AVX2) -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mprefer-vector-width=512
-FLAGS_neon :=
-FLAGS_dotprod := -march=armv8.2-a+dotprod+fp16
-FLAGS_i8mm := -march=armv8.2-a+dotprod+fp16+i8mm
+# Named, because some compilers' own default has more, and `generic` shall not have the vectors written for NEON.
+FLAGS_neon := -march=armv8-a -DTW_NEON
+FLAGS_dotprod := -march=armv8.2-a+dotprod -DTW_NEON
+FLAGS_i8mm := -march=armv8.2-a+dotprod+i8mm -DTW_NEON
 
 ISAS_x64 := generic avx2 avxvnni avx512
 ISAS_arm64 := generic neon dotprod i8mm
@@ -71,7 +73,7 @@ $(OBJ)/NodeAddon/%.o: Sources/NodeAddon/%.cpp Makefile $(OUT)/settings $(OUT)/ad
 
 # A weak symbol in an object that was compiled for one instruction set could be linked in for all of them.
 check-isa: $(ISA_OBJECTS)
-	@! nm -C $(filter-out %.generic.o,$(ISA_OBJECTS)) | grep -E ' [WVu] ' | grep -v ' w ' || { echo 'weak symbols in ISA objects'; exit 1; }
+	@! $(NM) -C $(filter-out %.generic.o,$(ISA_OBJECTS)) | grep -E ' [WVu] ' | grep -v ' w ' || { echo 'weak symbols in ISA objects'; exit 1; }
 	@echo 'check-isa: no weak symbols'
 
 # The kernels' own tests, one program per instruction set; scripts/native-tests.mjs runs those that this machine can.

@@ -67,7 +67,7 @@ function writable(folder) {
  * cannot be written goes to the user's cache folder, where the loader looks too.
  *
  * @param {object} [options]
- * @param {string} [options.target] of the Makefile
+ * @param {string} [options.target] of the Makefile, or several
  * @param {string} [options.out] folder of the results, relative to the package
  * @param {string} [options.cxx] compiler, CXX of the environment by default
  * @param {readonly string[]} [options.variables] more of the Makefile's variables, as `NAME=value`
@@ -83,7 +83,7 @@ export async function buildNative({ target = 'addon', out, cxx, variables = [], 
   const results = elsewhere ? mkdtempSync(join(tmpdir(), 'tilewright-')) : (out ?? `build/${nativeTarget()}`);
   const includes = [dirname(require.resolve('node-addon-api')), require('node-api-headers').include_dir];
   const args = [
-    target,
+    ...target.split(' '),
     `-j${availableParallelism()}`,
     `CXX=${tools.cxx}`,
     `OUT=${results}`,

@@ -93,11 +93,13 @@ async function compileTypeScript() {
   say(`TypeScript compiled in ${seconds(begin)}`);
 }
 
-/** Everything that `npm start`, `npm test` and `npm pack` stand on. */
-export async function setUp() {
+/** What `npm start`, `npm test` and `npm pack` stand on; `build: false` leaves it at the dependencies. */
+export async function setUp({ build = true } = {}) {
   const begin = performance.now();
   await installDependencies();
-  await buildAddon();
-  await compileTypeScript();
+  if (build) {
+    await buildAddon();
+    await compileTypeScript();
+  }
   return seconds(begin);
 }

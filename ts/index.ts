@@ -35,6 +35,7 @@ export {
   readGGUFHeader,
   readRemoteHeader,
   type TensorInput,
+  typedMetadata,
   type WriteOptions,
   writeGGUF,
 } from './gguf/index.ts';

@@ -36,7 +36,7 @@ struct MatmulView {
       at[d] = index % p.batch[d];
       index /= p.batch[d];
     }
-    const auto offset = [&](const tw_i64 (&stride)[4]) {
+    const auto offset = [&](const tw_i64(&stride)[4]) {
       return at[0] * stride[0] + at[1] * stride[1] + at[2] * stride[2] + at[3] * stride[3];
     };
     const int64_t a_bytes = dtype_bytes(a_dtype());

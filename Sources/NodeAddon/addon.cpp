@@ -1,5 +1,5 @@
-// The Node-API surface of the CPU back end; its TypeScript view is ts/backends/native.ts. It checks types and ranges and
-// leaves policy to TypeScript. Errors carry the `code` of ts/errors.ts.
+// The Node-API surface of the CPU back end; its TypeScript view is ts/backends/native.ts. It checks types and ranges
+// and leaves policy to TypeScript. Errors carry the `code` of ts/errors.ts.
 #include <napi.h>
 
 #include <cstring>
@@ -27,7 +27,8 @@ size_t size_argument(const Napi::CallbackInfo& info, size_t index, size_t limit,
   const double value = info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : -1;
   if (!(value >= 0) || value != static_cast<double>(static_cast<uint64_t>(value)) ||
       value > static_cast<double>(limit)) {
-    fail(info.Env(), "ERR_OUT_OF_BOUNDS", std::string(what) + " must be a whole number from 0 to " + std::to_string(limit));
+    fail(info.Env(), "ERR_OUT_OF_BOUNDS",
+         std::string(what) + " must be a whole number from 0 to " + std::to_string(limit));
   }
   return static_cast<size_t>(value);
 }
@@ -44,10 +45,10 @@ Array array_argument(const Napi::CallbackInfo& info, size_t index, napi_typedarr
 class NativeBuffer : public Napi::ObjectWrap<NativeBuffer> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeBuffer",
-                       {InstanceAccessor<&NativeBuffer::byte_length>("byteLength"),
-                        InstanceMethod<&NativeBuffer::write>("write"), InstanceMethod<&NativeBuffer::read>("read"),
-                        InstanceMethod<&NativeBuffer::release>("release")});
+    return DefineClass(
+        env, "NativeBuffer",
+        {InstanceAccessor<&NativeBuffer::byte_length>("byteLength"), InstanceMethod<&NativeBuffer::write>("write"),
+         InstanceMethod<&NativeBuffer::read>("read"), InstanceMethod<&NativeBuffer::release>("release")});
   }
   static Napi::Object create(Napi::Env env, Napi::FunctionReference& constructor, std::shared_ptr<Storage> storage) {
     Napi::Object object = constructor.New({Napi::External<std::shared_ptr<Storage>>::New(env, &storage)});
@@ -107,10 +108,10 @@ class NativeBuffer : public Napi::ObjectWrap<NativeBuffer> {
 class NativeMapping : public Napi::ObjectWrap<NativeMapping> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeMapping",
-                       {InstanceAccessor<&NativeMapping::byte_length>("byteLength"),
-                        InstanceMethod<&NativeMapping::range>("range"),
-                        InstanceMethod<&NativeMapping::release>("release")});
+    return DefineClass(
+        env, "NativeMapping",
+        {InstanceAccessor<&NativeMapping::byte_length>("byteLength"), InstanceMethod<&NativeMapping::range>("range"),
+         InstanceMethod<&NativeMapping::release>("release")});
   }
 
   explicit NativeMapping(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -180,7 +181,8 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
     Napi::Env env = info.Env();
     if (!engine_) fail(env, "ERR_DISPOSED", "The device was disposed.");
     auto commands = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "commands must be a Uint8Array");
-    if (!info[1].IsArray() || !info[3].IsFunction()) fail(env, "ERR_INVALID_ARGUMENT", "submit(commands, buffers, timed, done)");
+    if (!info[1].IsArray() || !info[3].IsFunction())
+      fail(env, "ERR_INVALID_ARGUMENT", "submit(commands, buffers, timed, done)");
     auto submission = std::make_shared<Submission>();
     submission->commands.assign(commands.Data(), commands.Data() + commands.ByteLength());
     submission->timed = info[2].ToBoolean().Value();
@@ -198,8 +200,9 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
       if (completions.NonBlockingCall(completion) != napi_ok) delete completion;
     };
     if (!engine_->submit(submission)) {
-      fail(env, "ERR_QUEUE_FULL", "More than " + std::to_string(Engine::kMaxQueued) +
-                                      " command lists are waiting: await earlier ones before submitting more.");
+      fail(env, "ERR_QUEUE_FULL",
+           "More than " + std::to_string(Engine::kMaxQueued) +
+               " command lists are waiting: await earlier ones before submitting more.");
     }
     if (pending_.empty()) {
       completions_.Ref(env);
@@ -218,7 +221,7 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
 
   void stop() {
     if (!engine_) return;
-    engine_.reset();         // joins the driver; completions still queued are delivered or dropped by Node
+    engine_.reset();  // joins the driver; completions still queued are delivered or dropped by Node
     completions_.Release();
   }
 
@@ -265,13 +268,15 @@ Napi::Value NativeMapping::range(const Napi::CallbackInfo& info) {
   if (!mapping_) fail(info.Env(), "ERR_DISPOSED", "This mapping was disposed.");
   const size_t offset = size_argument(info, 0, mapping_->bytes(), "offset");
   const size_t length = size_argument(info, 1, mapping_->bytes() - offset, "length");
-  return NativeBuffer::create(info.Env(), info.Env().GetInstanceData<AddonData>()->buffer, mapping_->range(offset, length));
+  return NativeBuffer::create(info.Env(), info.Env().GetInstanceData<AddonData>()->buffer,
+                              mapping_->range(offset, length));
 }
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   const size_t bytes = size_argument(info, 0, size_t{1} << 52, "byteLength");
   try {
-    return NativeBuffer::create(info.Env(), info.Env().GetInstanceData<AddonData>()->buffer, tw::allocate_storage(bytes));
+    return NativeBuffer::create(info.Env(), info.Env().GetInstanceData<AddonData>()->buffer,
+                                tw::allocate_storage(bytes));
   } catch (const std::bad_alloc&) {
     fail(info.Env(), "ERR_OUT_OF_MEMORY", "This machine cannot give " + std::to_string(bytes) + " bytes.");
   }

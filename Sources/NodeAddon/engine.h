@@ -59,6 +59,8 @@ class Engine {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Submission>> queue_;
+  /// Counts submissions and the stop; what the driver watches before it sleeps.
+  std::atomic<uint64_t> signals_{0};
   std::shared_ptr<Submission> running_;
   bool stop_ = false;
   std::thread driver_;

@@ -40,7 +40,9 @@ class HeapStorage : public Storage {
 
 }  // namespace
 
-std::shared_ptr<Storage> allocate_storage(size_t bytes) { return std::make_shared<HeapStorage>(bytes); }
+std::shared_ptr<Storage> allocate_storage(size_t bytes) {
+  return std::make_shared<HeapStorage>(bytes);
+}
 
 class MappedRange : public Storage {
  public:

@@ -126,3 +126,21 @@ it('leaks nothing over 10,000 submits', async () => {
   );
   expect({ code, out }).toEqual({ code: 0, out: 'true true\n' });
 });
+
+it('selects a repeated form of arguments without allocating', async () => {
+  const { code, out } = await run(`
+    import { PerformanceObserver } from 'node:perf_hooks';
+    const device = await tw.openDevice({ backend: 'cpu', threads: 1 });
+    const dispatcher = new tw.MatmulDispatcher(device);
+    const args = { a: device.empty([8, 64]), b: device.empty([32, 64]), transposeB: true, bias: device.empty([32]) };
+    const select = (count) => { for (let i = 0; i < count; i++) dispatcher.select(args); };
+    select(100_000); // compiled and cached by now
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    let collections = 0;
+    new PerformanceObserver((list) => { collections += list.getEntries().length; }).observe({ entryTypes: ['gc'] });
+    select(2_000_000); // one 16-byte object a call would fill the young generation several times
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    console.log(collections);
+  `);
+  expect({ code, out }).toEqual({ code: 0, out: '0\n' });
+});

@@ -50,7 +50,15 @@ export class HttpSource implements ByteSource, AsyncDisposable {
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
-    const end = Math.min(position + target.length, this.#size);
+    if (position >= MAX_REMOTE_HEADER_BYTES) {
+      throw new TilewrightError(
+        'ERR_GGUF_LIMIT',
+        `${this.name}: the header is larger than the ${MAX_REMOTE_HEADER_BYTES} bytes that are read of a remote file. ` +
+          'Download the file and open it from disk.',
+        { details: { file: this.name, offset: position } },
+      );
+    }
+    const end = Math.min(position + target.length, this.#size, MAX_REMOTE_HEADER_BYTES);
     await this.#fetchTo(end);
     target.set(this.#bytes.subarray(position, Math.max(position, end)));
     return Math.max(0, end - position);
@@ -61,14 +69,6 @@ export class HttpSource implements ByteSource, AsyncDisposable {
   }
 
   async #fetchTo(end: number): Promise<void> {
-    if (end > MAX_REMOTE_HEADER_BYTES) {
-      throw new TilewrightError(
-        'ERR_GGUF_LIMIT',
-        `${this.name}: the header is larger than the ${MAX_REMOTE_HEADER_BYTES} bytes that are read of a remote file. ` +
-          'Download the file and open it from disk.',
-        { details: { file: this.name, offset: this.#filled } },
-      );
-    }
     while (this.#filled < end) {
       if (this.#stream) {
         await this.#keepPiece(this.#stream, end);

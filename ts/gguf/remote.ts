@@ -37,7 +37,7 @@ export async function readRemoteHeader(url: string, options: RemoteOptions = {})
     await compare(file, source);
     return file;
   } catch (cause) {
-    if (!timeout.aborted || signal?.aborted || cause !== timeout.reason) throw cause;
+    if (!timeout.aborted || cause !== timeout.reason) throw cause;
     const message = `Cannot read ${url}: the header did not arrive within ${timeoutMs / 1000} s`;
     throw new TilewrightError('ERR_FILE', message, { cause, details: { file: url } });
   }
@@ -50,7 +50,6 @@ async function compare(file: GGUFFile, source: HttpSource): Promise<void> {
   try {
     other = await gguf(source.name, { fetch: (_url, init) => answer(source, new Headers(init?.headers)) });
   } catch (cause) {
-    if (cause instanceof TilewrightError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TilewrightError('ERR_GGUF_UNSUPPORTED', `${source.name}: @huggingface/gguf refuses the header: ${why}`, {
       cause,

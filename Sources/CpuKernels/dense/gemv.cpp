@@ -105,8 +105,10 @@ __attribute__((noinline)) void dot_rows(const float* a, int64_t a_stride, const 
 
 /// Vectors of columns in a register tile of axpy.
 constexpr int axpy_vectors(int rows) {
-#if defined(__AVX512F__) || defined(__aarch64__)
-  return rows == 1 ? 16 : rows == 2 ? 8 : rows <= 4 ? 4 : rows <= 6 ? 4 : 2;
+#if defined(__AVX512F__)
+  return rows == 1 ? 16 : rows == 2 ? 8 : rows <= 6 ? 4 : 2;
+#elif defined(__aarch64__)
+  return rows == 1 ? 16 : rows == 2 ? 8 : rows <= 5 ? 4 : rows == 6 ? 3 : 2;  // the broadcasts need registers too
 #else
   return rows == 1 ? 8 : rows <= 3 ? 4 : rows <= 6 ? 2 : 1;
 #endif

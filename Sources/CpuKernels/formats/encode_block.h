@@ -51,10 +51,11 @@ static inline int8_t index_of(const int8_t* book, int8_t value) {
   return i;
 }
 
-/// The distance to the next half, squared and relative: what the rounding of a half can make of an exact fit.
+/// Twice the distance to the next half, squared and relative: the rounding of halves can make an error below this of an
+/// exact fit.
 static inline float half_noise(uint16_t h) {
   const int mantissa = (h & 0x7c00) != 0 ? 1024 + (h & 0x3ff) : (h & 0x3ff);
-  return mantissa != 0 ? 1.0f / static_cast<float>(mantissa * mantissa) : 1.0f;
+  return mantissa != 0 ? 4.0f / static_cast<float>(mantissa * mantissa) : 1.0f;
 }
 
 /// Below this many steps of 2^-24 from zero, halves differ by more than 3%: all of them are tried.
@@ -109,33 +110,51 @@ template <int kHighest>
 static inline HalfFit fit_half_affine(const float* x, int n, const Search& search, const Search& scale_search) {
   using Book = Uniform<0, kHighest>;
   const Range range = range_of(x, n);
+  const float width = range.high - range.low;
+  const float total = sum_of_squares(x, n);
+  HalfFit best = {0, 0, total};
+  struct Candidates {
+    uint16_t scale[4], offset[4];
+  };
+  const auto values = [](const uint16_t* h) {
+    return f32x4{f16_to_f32(h[0]), f16_to_f32(h[1]), f16_to_f32(h[2]), f16_to_f32(h[3])};
+  };
+  const auto consider = [&](const Candidates& c) {
+    const f32x4 error = measure<Book>(x, n, values(c.scale), values(c.offset)).rr;
+    const int lane = least_lane(error, 0.0f);
+    if (error[lane] < best.error) best = {c.scale[lane], c.offset[lane], error[lane]};
+  };
+
+  // The plain choice, and three offsets around the fitted one with the scales that are best for them.
   const Fit fit = fit_affine<kHighest>(x, n, search);
   const uint16_t plain = to_half(range.low);
-  const uint16_t plain_scale = to_half((range.high - range.low) / static_cast<float>(kHighest));
   const uint16_t nearest = to_half(fit.offset);
-  const uint16_t offsets[4] = {half_step(nearest, -1), nearest, half_step(nearest, 1), plain};
-  const f32x4 o = {f16_to_f32(offsets[0]), f16_to_f32(offsets[1]), f16_to_f32(offsets[2]), f16_to_f32(offsets[3])};
-  HalfFit best = {0, 0, sum_of_squares(x, n)};
-  const auto consider = [&](const uint16_t* scales) {
-    const f32x4 s = {f16_to_f32(scales[0]), f16_to_f32(scales[1]), f16_to_f32(scales[2]), f16_to_f32(scales[3])};
-    const f32x4 error = measure<Book>(x, n, s, o).rr;
-    const int lane = least_lane(error, 0.0f);
-    if (error[lane] < best.error) best = {scales[lane], offsets[lane], error[lane]};
-  };
+  Candidates c = {{}, {half_step(nearest, -1), nearest, half_step(nearest, 1), plain}};
   f32x4 solved = splat(fit.scale);
   for (int i = 0; i < 2; ++i) {
-    const Residuals m = measure<Book>(x, n, solved, o);
+    const Residuals m = measure<Book>(x, n, solved, values(c.offset));
     solved += where(m.qq > splat(0.0f), m.rq / m.qq);
   }
   for (int step = -1; step <= 1; ++step) {
-    uint16_t scales[4];
-    for (int lane = 0; lane < 4; ++lane) scales[lane] = half_step(to_half(solved[lane]), step);
-    consider(scales);
+    for (int lane = 0; lane < 4; ++lane) c.scale[lane] = half_step(to_half(solved[lane]), step);
+    consider(c);
   }
-  const uint16_t plain_scales[4] = {plain_scale, plain_scale, plain_scale, plain_scale};
-  consider(plain_scales);
+  for (uint16_t& h : c.scale) h = to_half(width / static_cast<float>(kHighest));
+  consider(c);
+
+  // Weights on a lattice: every pair of codes is tried for the ends of the range.
+  if (width > 0.0f && best.error < half_noise(best.scale) * total)
+    for (int first = 0; first < kHighest; ++first)
+      for (int last = first + 1; last <= kHighest; last += 4) {
+        for (int lane = 0; lane < 4; ++lane) {
+          c.scale[lane] = to_half(width / static_cast<float>(last + lane - first));
+          c.offset[lane] = to_half(range.low - static_cast<float>(first) * f16_to_f32(c.scale[lane]));
+        }
+        consider(c);
+      }
   // Far from zero the halves lie further apart than the codes: then the offset is a given, and the scale is searched.
-  if (magnitude(f16_to_f32(half_step(plain, 1)) - f16_to_f32(plain)) > 0.25f * fit.scale)
+  const float apart = magnitude(f16_to_f32(half_step(plain, 1)) - f16_to_f32(plain));
+  if (apart > 0.25f * fit.scale || range.low >= kMaxHalf)
     for (int step = -1; step <= 1; ++step) {
       const HalfFit fixed = fit_half_scale<Book>(x, n, scale_search, half_step(plain, step));
       if (fixed.error < best.error) best = fixed;

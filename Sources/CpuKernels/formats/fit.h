@@ -197,10 +197,12 @@ struct Fit {
 };
 
 /// The candidates of a search put the extreme weights on points `step` apart, from `outside` beyond the ends of the
-/// code book (where they are clipped) to `inside`, in units of codes.
+/// code book (where they are clipped) to `inside`, in units of codes; then on a few whole codes further in, so that
+/// weights which were decoded from what the search had found are found again.
 struct Search {
   float inside, outside, step;
 };
+static constexpr float kWholeCodes = 4.0f;
 
 /// The best scale for x ≈ scale * q.
 template <class Book>
@@ -222,16 +224,19 @@ static inline Fit fit_scale(const float* x, int n, const Search& search) {
     return any(better);
   };
   constexpr bool kTwoEnds = Book::kLow < 0.0f;
-  for (float at = search.outside; at >= -search.inside; at -= (kTwoEnds ? 2.0f : 4.0f) * search.step) {
-    const float next = at - search.step;
-    const f32x4 ends = kTwoEnds ? f32x4{Book::kLow - at, Book::kHigh + at, Book::kLow - next, Book::kHigh + next}
-                                : splat(Book::kHigh + at) - splat(search.step) * f32x4{0.0f, 1.0f, 2.0f, 3.0f};
-    consider(splat(max) / ends);
+  const f32x4 lane = {0.0f, 1.0f, 2.0f, 3.0f};
+  for (float at = search.outside; at >= -search.inside - kWholeCodes && at > 1.0f - Book::kHigh;) {
+    const float step = at > -search.inside || search.step > 1.0f ? search.step : 1.0f;
+    const f32x4 ends = kTwoEnds
+                           ? f32x4{Book::kLow - at, Book::kHigh + at, Book::kLow - at + step, Book::kHigh + at - step}
+                           : splat(Book::kHigh + at) - splat(step) * lane;
+    consider(where(ends != splat(0.0f), splat(max) / ends));
+    at -= (kTwoEnds ? 2.0f : 4.0f) * step;
   }
   for (int i = 0; i < 4 && consider(best); ++i) {
   }
-  const int lane = least_lane(error, kNoise * total);
-  return {best[lane], 0.0f, error[lane], spread[lane]};
+  const int least = least_lane(error, kNoise * total);
+  return {best[least], 0.0f, error[least], spread[least]};
 }
 
 /// The best scale and offset for x ≈ scale * q + offset, q in 0..kHighest; each end of the range has its own
@@ -270,6 +275,11 @@ static inline Fit fit_affine(const float* x, int n, const Search& search) {
       const f32x4 s = splat(width) / (splat(static_cast<float>(kHighest) + a) + ends);
       consider(s, splat(range.low) + splat(a) * s);
     }
+  const float used = static_cast<float>(kHighest - static_cast<int>(2.0f * search.inside));
+  for (float below = 0.0f; below <= kWholeCodes; below += 4.0f) {
+    const f32x4 whole = splat(used - below) - f32x4{0.0f, 1.0f, 2.0f, 3.0f};
+    consider(splat(width) / clamp4(whole, 1.0f, static_cast<float>(kHighest)), splat(range.low));
+  }
   for (int i = 0; i < 5 && consider(scale, offset); ++i) {
   }
   const int lane = least_lane(error, kNoise * sum_of_squares(x, n));

@@ -16,7 +16,7 @@ struct Q8_K {
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 0;
-  static constexpr Search kSearch = {4.0f, 0.5f, 0.5f};
+  static constexpr Search kSearch = {4.0f, 1.0f, 0.5f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
     (void)min;

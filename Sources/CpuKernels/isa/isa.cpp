@@ -22,17 +22,19 @@
 
 namespace tw {
 
-#define TW_DECLARE(isa)             \
-  namespace isa {                   \
-  extern const DenseKernels dense;  \
-  extern const QuantKernels quant;  \
+#define TW_DECLARE(isa)            \
+  namespace isa {                  \
+  extern const DenseKernels dense; \
+  extern const QuantKernels quant; \
   }
 TW_FOR_EACH_ISA(TW_DECLARE)
 #undef TW_DECLARE
 
 namespace {
 
-[[maybe_unused]] bool runs_generic() { return true; }
+[[maybe_unused]] bool runs_generic() {
+  return true;
+}
 
 #if defined(__x86_64__)
 // The compiler's built-ins also ask the operating system whether it saves the wide registers.
@@ -55,21 +57,35 @@ bool runs_avx512() {
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
 }
 #elif defined(__aarch64__)
-bool runs_neon() { return true; }
+bool runs_neon() {
+  return true;
+}
 #if defined(__linux__)
-bool runs_dotprod() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
-bool runs_i8mm() { return runs_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0; }
+bool runs_dotprod() {
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+}
+bool runs_i8mm() {
+  return runs_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+}
 #elif defined(__APPLE__)
 bool has_feature(const char* name) {
   int value = 0;
   size_t size = sizeof value;
   return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
 }
-bool runs_dotprod() { return has_feature("hw.optional.arm.FEAT_DotProd"); }
-bool runs_i8mm() { return runs_dotprod() && has_feature("hw.optional.arm.FEAT_I8MM"); }
+bool runs_dotprod() {
+  return has_feature("hw.optional.arm.FEAT_DotProd");
+}
+bool runs_i8mm() {
+  return runs_dotprod() && has_feature("hw.optional.arm.FEAT_I8MM");
+}
 #else
-bool runs_dotprod() { return false; }
-bool runs_i8mm() { return false; }
+bool runs_dotprod() {
+  return false;
+}
+bool runs_i8mm() {
+  return false;
+}
 #endif
 #endif
 

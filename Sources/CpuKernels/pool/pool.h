@@ -1,5 +1,6 @@
 // The worker pool of the CPU back end. The thread that submits work is itself thread 0 of the pool and never changes
-// for a device, so no work is ever handed to a cold thread: decode through a fresh thread per token costs half the speed.
+// for a device, so no work is ever handed to a cold thread: decode through a fresh thread per token costs half the
+// speed.
 #pragma once
 
 #include <atomic>
@@ -28,7 +29,8 @@ class Pool {
   /// requested are skipped.
   template <class Body>
   void parallel_for(int64_t count, int64_t chunk, const Body& body) {
-    run(count, chunk,
+    run(
+        count, chunk,
         [](const void* context, int64_t first, int64_t last, int thread) {
           const Body& call = *static_cast<const Body*>(context);
           for (int64_t i = first; i < last; i++) call(i, thread);

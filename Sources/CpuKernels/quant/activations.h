@@ -7,7 +7,7 @@
 //   min         float -scale * sum(codes), to be multiplied by the group's min
 #pragma once
 
-#include "unpack.h"
+#include "unpack_256.h"
 
 namespace tw {
 namespace TW_ISA {

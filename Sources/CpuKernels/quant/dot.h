@@ -7,6 +7,8 @@
 //                  all eight bits (kWide) stay signed and are multiplied as |w| by sign(w) a, whose pairs are at most
 //                  2 * 128 * 127 < 2^15. Small codes need no widening at every step: as many steps as cannot overflow
 //                  are added in 16 bits first.
+//   Arm            signed by signed bytes: one instruction with the dot product extension. Without, products of small
+//                  codes are added in 16 bits, each on its own, as many as cannot overflow; pairs of them after that.
 //   elsewhere      signed by signed bytes.
 #pragma once
 
@@ -67,6 +69,67 @@ class Dot {
   static constexpr int kRun = kFit >= 4 ? 4 : kFit >= 2 ? 2 : 1;
   I32 sum_{};
   __m256i run_{};
+};
+
+#elif defined(__ARM_FEATURE_DOTPROD)
+
+constexpr int kWideOffset = 0;
+
+template <class Stored>
+class Dot {
+ public:
+  void start(I32 sum) { sum_ = (int32x4_t)sum; }
+  void add(Bytes weights, Bytes activations, int) {
+    sum_ = vdotq_s32(sum_, (int8x16_t)weights, (int8x16_t)activations);
+  }
+  I32 total() const { return (I32)sum_; }
+
+ private:
+  int32x4_t sum_{};
+};
+
+#elif defined(TW_NEON)
+
+constexpr int kWideOffset = 0;
+
+template <class Stored>
+class Dot {
+ public:
+  void start(I32 sum) { start_ = (int32x4_t)sum; }
+  /// @param step  counts the calls from 0
+  void add(Bytes weights, Bytes activations, int step) {
+    const int8x16_t w = (int8x16_t)weights;
+    const int8x16_t a = (int8x16_t)activations;
+    if (step % kRun == 0) {
+      if (step > 0) widen(step == kRun);
+      low_ = vmull_s8(vget_low_s8(w), vget_low_s8(a));
+      high_ = vmull_high_s8(w, a);
+    } else {
+      low_ = vmlal_s8(low_, vget_low_s8(w), vget_low_s8(a));
+      high_ = vmlal_high_s8(high_, w, a);
+    }
+    widened_ = step >= kRun;
+  }
+  I32 total() const {
+    Dot last = *this;
+    last.widen(!widened_);
+    return (I32)vaddq_s32(start_, vpaddq_s32(last.low_sum_, last.high_sum_));
+  }
+
+ private:
+  /// Largest magnitude of a stored code, and the products that fit 16 bits together.
+  static constexpr int kMax = Stored::kWide ? 128 : Stored::kMax;
+  static constexpr int kRun = 32767 / (127 * kMax);
+
+  /// Pairs of products to 32 bits.
+  void widen(bool first) {
+    low_sum_ = first ? vpaddlq_s16(low_) : vpadalq_s16(low_sum_, low_);
+    high_sum_ = first ? vpaddlq_s16(high_) : vpadalq_s16(high_sum_, high_);
+  }
+
+  int32x4_t start_{}, low_sum_{}, high_sum_{};
+  int16x8_t low_{}, high_{};
+  bool widened_ = false;
 };
 
 #else

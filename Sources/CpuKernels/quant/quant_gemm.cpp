@@ -171,8 +171,10 @@ struct GemmFormat {
   void (*multiply)(const uint8_t*, const uint8_t*, int64_t, float*);
 };
 
-/// Formats whose codes multiply alike share a microkernel: only AVX2 without VNNI looks at the codes' range.
-#if defined(__AVX2__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
+/// Formats whose codes multiply alike share a microkernel: only AVX2 without VNNI and NEON without dot products look at
+/// the codes' range.
+#if (defined(__AVX2__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)) || \
+    (defined(TW_NEON) && !defined(__ARM_FEATURE_DOTPROD))
 struct AnyWide : SmallCodes<255> {
   static constexpr bool kWide = true;
 };

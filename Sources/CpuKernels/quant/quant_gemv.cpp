@@ -11,6 +11,10 @@ namespace {
 /// Bytes of records that stay in the first-level cache while a block of rows passes.
 constexpr int64_t kRecordBytes = 20 * 1024;
 
+/// Weights that a thread reads at a stretch. Threads that take turns at 64 KB get only 65 % of the bandwidth that they
+/// get from 256 KB on (Zen 4, two threads): the hardware's prefetchers run past the end of every stretch.
+constexpr int64_t kTaskBytes = 512 * 1024;
+
 template <class F>
 void one_column(const RowsJob& job) {
   using S = Shape<F>;
@@ -152,10 +156,12 @@ class Gemv {
     };
     pool_.parallel_for(part.m, 1, arrange_row);
     const int64_t n = view_.p.n;
-    const int64_t step = max_of(2, min_of(kRowBlock, n / (8 * pool_.threads()) / 2 * 2));
-    pool_.parallel_for(ceil_div(n, step), 1, [&](int64_t index, int) {
-      const int64_t row = index * step;
-      multiply(part, records, row, min_of(step, n - row));
+    const int64_t blocks = ceil_div(n, kRowBlock);
+    const int64_t block_bytes = kRowBlock * max_of(1, view_.p.b_stride[0]);
+    const int64_t chunk = max_of(1, min_of(kTaskBytes / block_bytes, blocks / (4 * pool_.threads())));
+    pool_.parallel_for(blocks, chunk, [&](int64_t block, int) {
+      const int64_t row = block * kRowBlock;
+      multiply(part, records, row, min_of(kRowBlock, n - row));
     });
   }
 

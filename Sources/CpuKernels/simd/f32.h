@@ -20,6 +20,8 @@
 #include "f32_avx512.h"
 #elif defined(__AVX2__)
 #include "f32_avx2.h"
+#elif defined(TW_NEON)
+#include "f32_neon.h"
 #else
 #include "f32_generic.h"
 #endif

@@ -14,14 +14,24 @@ typedef int32_t I32 __attribute__((vector_size(16)));
 inline F32 load(const float* p) {
   return (F32)vld1q_f32(p);
 }
+/// The first n of four 32-bit elements, the others 0.
+inline uint32x4_t load_words_n(const void* p, int64_t n) {
+  const char* bytes = static_cast<const char*>(p);
+  uint64_t low = 0;
+  uint32_t first = 0;
+  uint32_t third = 0;
+  if (n > 3) {
+    uint32x4_t whole;
+    memcpy(&whole, p, sizeof whole);
+    return whole;
+  }
+  if (n > 1) memcpy(&low, bytes, 8);
+  if (n == 1) memcpy(&first, bytes, 4);
+  if (n == 3) memcpy(&third, bytes + 8, 4);
+  return vcombine_u32(vcreate_u32(low | first), vcreate_u32(third));
+}
 inline F32 load_n(const float* p, int64_t n) {
-  if (n > 3) return load(p);
-  float32x2_t low = vdup_n_f32(0.0f);
-  float32x2_t high = low;
-  if (n > 1) low = vld1_f32(p);
-  if (n == 1) low = vld1_lane_f32(p, low, 0);
-  if (n == 3) high = vld1_lane_f32(p + 2, high, 0);
-  return (F32)vcombine_f32(low, high);
+  return (F32)load_words_n(p, n);
 }
 inline void store(float* p, F32 x) {
   vst1q_f32(p, (float32x4_t)x);
@@ -123,7 +133,7 @@ inline F32 load_i32(const int32_t* p) {
   return to_f32((I32)vld1q_s32(p));
 }
 inline F32 load_i32_n(const int32_t* p, int64_t n) {
-  return to_f32((I32)load_n(reinterpret_cast<const float*>(p), n));
+  return to_f32((I32)load_words_n(p, n));
 }
 
 inline F32 fma(F32 a, F32 b, F32 c) {

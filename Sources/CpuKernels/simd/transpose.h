@@ -64,6 +64,24 @@ inline void transpose_tile(const float* src, int64_t src_stride, float* dst, int
   }
 }
 
+#elif defined(TW_NEON)
+
+inline void transpose_tile(const float* src, int64_t src_stride, float* dst, int64_t dst_stride) {
+  const float32x4_t a = vld1q_f32(src);
+  const float32x4_t b = vld1q_f32(src + src_stride);
+  const float32x4_t c = vld1q_f32(src + 2 * src_stride);
+  const float32x4_t d = vld1q_f32(src + 3 * src_stride);
+  // Pairs of columns 0, 2 and 1, 3 of two rows; then halves of two such pairs.
+  const float64x2_t ab_even = vreinterpretq_f64_f32(vtrn1q_f32(a, b));
+  const float64x2_t ab_odd = vreinterpretq_f64_f32(vtrn2q_f32(a, b));
+  const float64x2_t cd_even = vreinterpretq_f64_f32(vtrn1q_f32(c, d));
+  const float64x2_t cd_odd = vreinterpretq_f64_f32(vtrn2q_f32(c, d));
+  vst1q_f32(dst, vreinterpretq_f32_f64(vtrn1q_f64(ab_even, cd_even)));
+  vst1q_f32(dst + dst_stride, vreinterpretq_f32_f64(vtrn1q_f64(ab_odd, cd_odd)));
+  vst1q_f32(dst + 2 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(ab_even, cd_even)));
+  vst1q_f32(dst + 3 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(ab_odd, cd_odd)));
+}
+
 #else
 
 inline void transpose_tile(const float* src, int64_t src_stride, float* dst, int64_t dst_stride) {

@@ -92,8 +92,13 @@ function recursion(scan: Scan, report: Report): void {
     for (let i = open; i < close; i++) {
       const before = scan.at(i - 1);
       if (scan.tokens[i]!.kind !== 'id' || before === '.' || before === '->') continue;
-      const next = scan.at(i + 1) === '<' ? (scan.angle(i + 1) ?? i) + 1 : i + 1;
-      if (scan.at(next) === '(' && byName.get(scan.at(i))?.length === 1) called.add(scan.at(i));
+      const explicit = scan.at(i + 1) === '<';
+      const next = explicit ? (scan.angle(i + 1) ?? i) + 1 : i + 1;
+      const targets = byName.get(scan.at(i));
+      if (scan.at(next) !== '(' || targets?.length !== 1) continue;
+      // `f<N - 1>()` in a template is another function each time: the compiler finds the end, or does not.
+      if (explicit && scan.at(targets[0]!.head) === 'template') continue;
+      called.add(scan.at(i));
     }
     calls.set(name, called);
   }

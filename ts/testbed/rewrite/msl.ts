@@ -292,11 +292,13 @@ class MslRewriter {
     const { tokens } = this.#scan;
     const plain = tokens.slice(from, to).filter((t) => t.kind !== 'attribute');
     const entries = tokens.slice(from, to).flatMap((t) => this.#attribute(t)?.entries ?? []);
-    const name = plain[plain.length - 1]!;
+    // `constant int strides[3]` is a pointer.
+    const array = plain.findIndex((t, i) => t.source === '[' && plain[i - 1]?.kind === 'id');
+    const name = plain[array === -1 ? plain.length - 1 : array - 1]!;
     if (name.kind !== 'id' || plain.length < 2) this.#scan.fail(from, `parameter ${textOf(plain)} of kernel ${kernel}`);
-    const typeTokens = plain.slice(0, -1);
+    const typeTokens = plain.slice(0, plain.indexOf(name));
     const words = topLevelWords(typeTokens);
-    const pointer = typeTokens.some((t) => t.source === '*' || t.source === '&');
+    const pointer = array !== -1 || typeTokens.some((t) => t.source === '*' || t.source === '&');
     const space = words.find((w): w is AddressSpace => w === 'device' || w === 'constant' || w === 'threadgroup');
     const base = { name: name.source, type: textOf(typeTokens), file: name.file, line: name.line };
     const condition = entries.find((e) => e.name === 'function_constant');
@@ -375,7 +377,11 @@ class MslRewriter {
           stop = /^[([{]$/.test(this.#scan.at(stop)) ? this.#scan.match[stop]! + 1 : stop + 1;
         }
         const name = this.#scan.at(k);
-        const initialiser = tokens.slice(k, stop).some((t) => t.source === '=' || t.source === '{' || t.source === '(');
+        let initialiser = false;
+        for (let t = k; t < stop; t++) {
+          if (this.#scan.at(t) === '[') t = this.#scan.match[t]!;
+          else initialiser ||= /^[={(]$/.test(this.#scan.at(t));
+        }
         if (tokens[k]!.kind !== 'id') this.#scan.fail(k, `threadgroup declaration that is not understood`);
         if (initialiser) {
           this.#report('threadgroup-initialiser', k, `threadgroup variable ${name} has an initialiser`);
@@ -444,7 +450,8 @@ class MslRewriter {
       tokens[to - 1]!.after += ')';
     };
     for (let i = fn.open + 1; i < fn.close; i++) {
-      if (this.#scan.at(i) !== '?') continue;
+      // In the size of a threadgroup array it is a constant, and is written elsewhere.
+      if (this.#scan.at(i) !== '?' || tokens[i]!.text === '') continue;
       let colon = i + 1;
       for (let nested = 0; ; colon++) {
         const text = this.#scan.at(colon);
@@ -463,7 +470,10 @@ class MslRewriter {
         } else if (text === '?') nested++;
         else if (text === ':' && nested-- === 0) break;
         else if (text === ';' || text === ',' || /^[)\]}]$/.test(text)) break;
+        // No comparison is followed by one of these: a list of template arguments ends here.
+        else if (text === '>' && /^(;|\)|>|,|::|\{)$/.test(this.#scan.at(end + 1))) break;
       }
+      if (this.#scan.at(end) === '>') continue; // constants
       wrap(i + 1, colon);
       wrap(colon + 1, end);
     }
@@ -573,12 +583,14 @@ class MslRewriter {
     const { tokens } = this.#scan;
     for (let i = 0; i < tokens.length; i++) {
       if (this.#scan.at(i) !== 'template' || this.#scan.at(i + 1) !== '<') continue;
+      const end = this.#scan.angle(i + 1);
+      if (end === undefined) this.#scan.fail(i, 'a template parameter list that is not understood');
       let depth = 0;
       let from = i + 2;
-      for (let k = i + 1; k < tokens.length; k++) {
+      for (let k = i + 1; k < end; k++) {
         const text = this.#scan.at(k);
-        if (text === '<') depth++;
-        else if (text === '>' && --depth === 0) break;
+        if (text === '<' && tokens[k - 1]!.kind === 'id') depth++;
+        else if (text === '>') depth--;
         else if (text === ',' && depth === 1) from = k + 1;
         else if (text === '(' && this.#scan.at(k + 1) === '*') {
           const nameClose = this.#scan.match[k]!;
@@ -606,7 +618,7 @@ class MslRewriter {
         const before = this.#scan.at(i - 1);
         const method =
           (before === ')' || (before === 'const' && this.#scan.at(i - 2) === ')')) &&
-          /^(\{|;|const|volatile|->)$/.test(this.#scan.at(i + 1));
+          /^(\{|;|:|const|volatile|->)$/.test(this.#scan.at(i + 1));
         token.text = method ? METHOD_SPACES[token.source]! : SPACES[token.source]!;
       } else if (OPENCL_KEYWORDS.has(token.source) && !isAccessSpecifier(this.#scan, i)) {
         token.text = `msl_${token.source}`;

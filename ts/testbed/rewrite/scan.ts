@@ -17,6 +17,9 @@ export interface FunctionScope {
   readonly member: boolean;
 }
 
+/** Tokens that end the hope that a `<` opens template arguments. */
+const NOT_IN_ARGUMENTS = /^(;|\{|\}|\)|\]|\?|&&|\|\||=|[-+*/%&|^<=!]=|<<)$/;
+
 /** The significant tokens of a file (no directives) with brackets matched, attributes joined and functions found. */
 export class Scan {
   readonly tokens: Token[];
@@ -62,12 +65,13 @@ export class Scan {
     const parameters = this.at(open - 1) === 'template';
     for (let i = open; i < this.tokens.length; i++) {
       const text = this.at(i);
-      if (text === '=' && parameters && depth > 0) continue;
-      if (text === '<') depth++;
+      // `sizeof(T) < 8` compares: template arguments follow a name.
+      if (text === '<' && (i === open || this.tokens[i - 1]!.kind === 'id')) depth++;
       else if (text === '>') {
         if (--depth === 0) return i;
       } else if (text === '(' || text === '[') i = this.match[i]!;
-      else if (/^(;|\{|\}|\)|\]|\?|&&|\|\||=|[-+*/%&|^<=!]=|<<)$/.test(text)) return undefined;
+      // A parameter list has default arguments with any operators.
+      else if (parameters ? /^[;{})\]]$/.test(text) : NOT_IN_ARGUMENTS.test(text)) return undefined;
     }
     return undefined;
   }

@@ -27,6 +27,8 @@ typedef tw_u8 tw_e8m0;
 
 #define TW_SUPER 256 /* weights in a K-quant super-block */
 
+// One line per format.
+// clang-format off
 // 32 weights: w = d * (q - 8), q in 0..15; byte j holds weight j (low nibble) and weight j + 16 (high nibble).
 typedef struct { tw_f16 d; tw_u8 qs[16]; } tw_block_q4_0;
 // 32 weights: w = d * q + m.
@@ -55,6 +57,7 @@ typedef struct { tw_f16 d; tw_u8 qs[16]; } tw_block_iq4_nl;
 typedef struct { tw_f16 d; tw_u16 scales_h; tw_u8 scales_l[4]; tw_u8 qs[128]; } tw_block_iq4_xs;
 // 32 weights: w = 2^(e - 127) * e2m1[q].
 typedef struct { tw_e8m0 e; tw_u8 qs[16]; } tw_block_mxfp4;
+// clang-format on
 
 #define TW_CHECK_SIZE(type, bytes) typedef char type##_has_##bytes##_bytes[sizeof(type) == (bytes) ? 1 : -1]
 TW_CHECK_SIZE(tw_block_q4_0, 18);

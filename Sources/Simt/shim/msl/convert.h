@@ -11,6 +11,14 @@ MSL_INLINE T as_type(U x) {
   return r;
 }
 
+/// Section 2.15: a value that is the same in all threads, which only the compiler makes use of.
+template <class T>
+using uniform = T;
+template <class T>
+constexpr MSL_INLINE T make_uniform(T x) {
+  return x;
+}
+
 /// C++17 <array>, as far as kernels use it (section 2.13, `array<T, N>`).
 template <class T, size_t N>
 struct array {

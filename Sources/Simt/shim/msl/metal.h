@@ -2,4 +2,5 @@
 // missing is reported as an undeclared name, which is better than a wrong guess.
 #pragma once
 #include "bind.h"
+#include "logging.h"
 #include "packed.h"

@@ -100,7 +100,8 @@ MSL_INLINE T prefix(T x, T identity, bool inclusive, F f) {
   const uint me = simt_lane();
   for (uint i = 0; i < me; i++)
     if (all.active(i)) r = f(r, all.get(i));
-  return inclusive ? f(r, x) : r;
+  if (inclusive) r = f(r, x);
+  return r;
 }
 }  // namespace msl
 
@@ -158,13 +159,15 @@ template <class T>
 MSL_INLINE T simd_shuffle_up(T x, ushort delta) {
   const msl::lanes<T> all(x);
   const uint me = simt_lane();
-  return me < delta ? x : all.need(me - delta);
+  if (me < delta) return x;  // not `?:`, which does not unify vectors
+  return all.need(me - delta);
 }
 template <class T>
 MSL_INLINE T simd_shuffle_down(T x, ushort delta) {
   const msl::lanes<T> all(x);
   const uint me = simt_lane();
-  return me + delta > 31 ? x : all.need(me + delta);
+  if (me + delta > 31) return x;
+  return all.need(me + delta);
 }
 template <class T>
 MSL_INLINE T simd_shuffle_rotate_up(T x, ushort delta) {
@@ -178,13 +181,15 @@ template <class T>
 MSL_INLINE T simd_shuffle_and_fill_up(T x, T fill, ushort delta) {
   const msl::lanes<T> all(x), other(fill);
   const uint me = simt_lane();
-  return me < delta ? other.need(me + 32 - delta) : all.need(me - delta);
+  if (me < delta) return other.need(me + 32 - delta);
+  return all.need(me - delta);
 }
 template <class T>
 MSL_INLINE T simd_shuffle_and_fill_down(T x, T fill, ushort delta) {
   const msl::lanes<T> all(x), other(fill);
   const uint at = simt_lane() + delta;
-  return at > 31 ? other.need(at - 32) : all.need(at);
+  if (at > 31) return other.need(at - 32);
+  return all.need(at);
 }
 
 struct simd_vote {

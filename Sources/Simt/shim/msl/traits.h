@@ -87,6 +87,11 @@ struct is_signed : bool_constant<is_arithmetic<T>::value && !is_unsigned<T>::val
 template <class T>
 constexpr const __constant bool is_signed_v = is_signed<T>::value;
 
+template <class From, class To>
+struct is_convertible : bool_constant<__is_convertible_to(From, To)> {};
+template <class From, class To>
+constexpr const __constant bool is_convertible_v = is_convertible<From, To>::value;
+
 template <class T>
 struct numeric_limits;
 #define MSL_LIMITS(T, LO, HI, DIGITS)                        \
@@ -140,10 +145,14 @@ struct always_false : metal::false_type {};
 /// Plain value of anything that a kernel may name in memory: used around the branches of `?:`, where C++ for OpenCL
 /// does not unify classes in different address spaces.
 // One overload per address space, or T would be deduced with the space in it.
-#define MSL_RV(SPACE)                           \
-  template <class T>                            \
-  constexpr MSL_INLINE T rv(const SPACE T& x) { \
-    return x;                                   \
+#define MSL_RV(SPACE)                                \
+  template <class T>                                 \
+  constexpr MSL_INLINE T rv(const SPACE T& x) {      \
+    return x;                                        \
+  }                                                  \
+  template <class T, size_t N>                       \
+  constexpr MSL_INLINE SPACE T* rv(SPACE T(&x)[N]) { \
+    return x;                                        \
   }
 MSL_RV()
 MSL_RV(__private)

@@ -17,5 +17,9 @@ kernel void bfloat_and_names(device const bfloat* global [[buffer(0)]], device f
   float generic = detail::twice<bfloat, 0, detail::load>(global + local);
   #pragma unroll
   for (int private_ = 0; private_ < 1; private_++) generic += .5e0 + 1.0h * half(detail::table[pipe]);
+  threadgroup float scratch[sizeof(generic) == 4 ? 32 : 1];
+  threadgroup float* pointer = pipe == 0 ? scratch : nullptr;
+  pointer[local] = generic;
+  generic = scratch[local];
   dst[local] = STEP(generic) - 1;
 }

@@ -1,4 +1,4 @@
-// run: {"kernel": "simd_functions", "grid": {"threadgroups": 1}, "group": 32, "buffers": {"dst": {"type": "float", "count": 10, "output": true, "expect": {"values": [496, 31, 0, 30, 1, 31, 7, 10, 65535, 1]}}}}
+// run: {"kernel": "simd_functions", "grid": {"threadgroups": 1}, "group": 32, "buffers": {"dst": {"type": "float", "count": 14, "output": true, "expect": {"values": [496, 31, 0, 30, 1, 31, 7, 10, 65535, 1, 2, -2, 1, 100]}}}}
 #include <metal_stdlib>
 using namespace metal;
 kernel void simd_functions(device float* dst [[buffer(0)]], ushort lane [[thread_index_in_simdgroup]]) {
@@ -12,6 +12,10 @@ kernel void simd_functions(device float* dst [[buffer(0)]], ushort lane [[thread
     dst[0] = sum, dst[1] = most, dst[2] = least, dst[4] = down, dst[5] = other, dst[6] = seven, dst[8] = votes;
     dst[9] = all && !none ? 1 : 0;
   }
+  const float2 v = simd_shuffle_down(float2(x, -x), 2) + simd_shuffle_up(half2(x).xy.x, 1) + simd_sum(float2(0));
+  const int3 w = simd_shuffle_and_fill_down(int3(lane), int3(100), 3);
   if (lane == 31) dst[3] = up;
+  if (lane == 0) dst[10] = v.x, dst[11] = v.y, dst[12] = 1;
+  if (lane == 31) dst[13] = w.y;
   if (lane == 5) dst[7] = prefix;
 }

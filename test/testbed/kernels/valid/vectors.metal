@@ -1,6 +1,14 @@
 // run: {"kernel": "vectors", "grid": {"threads": 5}, "group": 4, "buffers": {"src": {"type": "float", "count": 20, "value": 2}, "dst": {"type": "float", "count": 20, "output": true}, "packed": {"type": "float", "count": 15, "value": 1}, "lut": {"type": "half", "values": [1, 2, 3, 4]}}}
 #include <metal_stdlib>
 using namespace metal;
+template <short N>
+struct Sum {
+  static float of(thread const float4& v) { return v[N - 1] + Sum<N - 1>::of(v); }
+};
+template <>
+struct Sum<0> {
+  static float of(thread const float4&) { return 0; }
+};
 // Constructors, swizzles, conversions, packed vectors, matrices, address spaces of every kind.
 struct Pair {
   float2 lo, hi;
@@ -27,5 +35,6 @@ kernel void vectors(device const float4* src [[buffer(0)]], device float4* dst [
   v[1] = any(big) ? first(q) : first(&v);
   v = select(v, m * v, big) + float4(n) + float4(p, pair.sum()) + float4(h.xxyy);
   v.x = max3(v.x, fma(v.y, 2.0f, v.z), clamp(v.w, 0.0f, 1.0f)) + float(popcount(i)) + exp(-abs(v.x));
+  v.y += Sum<(true ? 4 : 2)>::of(v) * 0;
   dst[i] = fast::max(v, precise::rsqrt(float4(4)));
 }

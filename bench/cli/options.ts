@@ -1,0 +1,85 @@
+import type { InferredOptionTypes, Options } from 'yargs';
+import { TilewrightError } from '../../ts/errors.ts';
+
+/** A list as it is given: `--m 1,8`, `--m 1 --m 8`. */
+function items(value: unknown): string[] {
+  return [value].flat().flatMap((part) =>
+    String(part)
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+}
+
+/** An option that takes whole numbers from 1, separated by commas. */
+export function sizes(name: string, describe: string, fallback: string) {
+  return {
+    type: 'string',
+    describe,
+    default: fallback,
+    coerce: (value: unknown): number[] => {
+      const numbers = items(value).map(Number);
+      if (numbers.length > 0 && numbers.every((number) => Number.isSafeInteger(number) && number >= 1)) return numbers;
+      throw new TilewrightError(
+        'ERR_USAGE',
+        `--${name} takes whole numbers from 1, separated by commas, not "${value}".`,
+      );
+    },
+  } as const satisfies Options;
+}
+
+/** An option that takes names of a list, or `all`, separated by commas; upper and lower case are the same. */
+export function names(name: string, describe: string, known: readonly string[], fallback: string) {
+  return {
+    type: 'string',
+    describe: `${describe}: ${known.join(', ')}, or all`,
+    default: fallback,
+    coerce: (value: unknown): string[] => {
+      const wanted = items(value).map((item) => item.toLowerCase());
+      const unknown = wanted.find((item) => item !== 'all' && !known.includes(item));
+      if (unknown !== undefined || wanted.length === 0) {
+        throw new TilewrightError(
+          'ERR_USAGE',
+          `--${name} does not know "${unknown ?? ''}". Known: ${known.join(', ')}.`,
+        );
+      }
+      return wanted.includes('all') ? [...known] : [...new Set(wanted)];
+    },
+  } as const satisfies Options;
+}
+
+function wholeNumber(name: string, least: number, value: unknown): number {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
+  throw new TilewrightError('ERR_USAGE', `--${name} takes a whole number from ${least}, not "${value}".`);
+}
+
+/** An option that takes one whole number and may be left out. */
+export function optionalNumber(name: string, describe: string, least: number) {
+  return {
+    type: 'number',
+    describe,
+    coerce: (value: unknown): number | undefined => (value === undefined ? undefined : wholeNumber(name, least, value)),
+  } as const satisfies Options;
+}
+
+/** An option that takes one whole number. */
+export function number(name: string, describe: string, least: number, fallback: number) {
+  return {
+    type: 'number',
+    describe,
+    default: fallback,
+    coerce: (value: unknown): number => wholeNumber(name, least, value),
+  } as const satisfies Options;
+}
+
+/** What every suite takes. */
+export const SESSION_OPTIONS = {
+  backend: { choices: ['auto', 'cpu', 'metal', 'hip'] as const, default: 'auto', describe: 'Where kernels run' },
+  threads: optionalNumber('threads', 'CPU worker threads [default: all cores of the process]', 1),
+  isa: { type: 'string', describe: 'CPU instruction set [default: the best that works here]' },
+  time: number('time', 'Milliseconds of measuring per result', 1, 1000),
+  rounds: optionalNumber('rounds', 'Rounds of measuring per result, in place of --time', 1),
+  seed: number('seed', 'Of the random data', 0, 1),
+  json: { type: 'boolean', default: false, describe: 'Print the results as JSON, with every sample' },
+} as const satisfies Record<string, Options>;
+export type SessionArgs = InferredOptionTypes<typeof SESSION_OPTIONS>;

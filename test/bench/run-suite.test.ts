@@ -1,0 +1,72 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { SessionArgs } from '../../bench/cli/options.ts';
+import { runSuite } from '../../bench/cli/run-suite.ts';
+import { type MatmulResult, type MatmulSuiteOptions, matmulSuite } from '../../bench/suites/matmul.ts';
+import type { Suite } from '../../bench/suites/suite.ts';
+
+const OPTIONS: MatmulSuiteOptions = {
+  formats: ['q8_0', 'f32'],
+  m: [1],
+  n: [32],
+  k: [64],
+  precision: 'fast',
+  variant: undefined,
+  skipped: () => {},
+};
+const ARGS = { backend: 'cpu', threads: 1, isa: undefined, time: 1, rounds: 1, seed: 1, json: true } as SessionArgs;
+
+/** As matmul, but the user presses Ctrl-C after the first result. */
+const interrupted: Suite<MatmulSuiteOptions, MatmulResult> = {
+  ...matmulSuite,
+  async *run(session, options) {
+    for await (const result of matmulSuite.run(session, options)) {
+      yield result;
+      process.emit('SIGINT');
+    }
+  },
+};
+
+function captured() {
+  const text = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    vi.spyOn(process[name], 'write').mockImplementation((chunk) => {
+      text[name] += chunk;
+      return true;
+    });
+  }
+  return text;
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = 0;
+});
+
+describe('Ctrl-C', () => {
+  it('ends a run between launches and prints what was measured', async () => {
+    const before = process.listenerCount('SIGINT');
+    const text = captured();
+    await runSuite(interrupted, ARGS, () => OPTIONS);
+    vi.restoreAllMocks();
+    expect(process.exitCode).toBe(130);
+    expect(text.stderr).toMatch(/^Interrupted: only the 1 result/);
+    expect((JSON.parse(text.stdout) as MatmulResult[]).map(({ format }) => format)).toEqual(['q8_0']);
+    expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+});
+
+describe('a suite that fails', () => {
+  it('prints no results and passes the failure on', async () => {
+    const text = captured();
+    const failing: Suite<MatmulSuiteOptions, MatmulResult> = {
+      ...matmulSuite,
+      // biome-ignore lint/correctness/useYield: it fails before it could.
+      async *run() {
+        throw new Error('broken');
+      },
+    };
+    await expect(runSuite(failing, ARGS, () => OPTIONS)).rejects.toThrow('broken');
+    vi.restoreAllMocks();
+    expect(text.stdout).toBe('');
+  });
+});
