@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { QuantFormat } from '../../ts/index.ts';
 import { GEMV_SHAPES, gemv } from '../../ts/kernels/metal/matmul.ts';
-import type { Counters } from '../../ts/testbed/dispatch.ts';
 import { type FloatType, type MatmulCase, runMatmul } from './matmul-case.ts';
 import { hasClang } from './support.ts';
+import { expectWholeLines } from './whole-lines.ts';
 
 const FORMATS = QuantFormat.list().flatMap(({ name, id }) => (id === undefined ? [] : [name]));
 const FLOATS: readonly FloatType[] = ['f32', 'f16', 'bf16'];
@@ -20,18 +19,6 @@ const run = (test: MatmulCase, split = 1, simdgroups = 2) => {
   const [rows, columns] = columnsFor(Math.min(test.m, 16));
   return runMatmul(gemv, test, shape(rows, columns, split, simdgroups));
 };
-
-/** A simdgroup load touches at most two lines of 128 bytes for every 128 bytes that it needs. */
-function expectWholeLines(counters: Counters): void {
-  for (const site of counters.sites) {
-    if (site.space !== 'device' || site.write) continue;
-    // The compiler of the test bed reads vectors of 16 bytes in two parts; the line of the source says which those are.
-    const source = readFileSync(site.file, 'utf8').split('\n')[site.line - 1]!;
-    const bytes = Math.max(site.bytes / site.accesses, source.includes('uint4') ? 16 * 32 : 0);
-    const lines = site.lines / site.accesses;
-    expect(lines, `${site.file}:${site.line}: ${source}`).toBeLessThanOrEqual(2 * Math.ceil(bytes / 128));
-  }
-}
 
 describe.skipIf(!hasClang)('gemv on block-quantized weights', () => {
   describe.each(FORMATS)('%s', (bType) => {

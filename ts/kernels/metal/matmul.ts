@@ -156,3 +156,36 @@ export const gemv = declareMetalKernel({
     return refuseCommon(p, c);
   },
 });
+
+/** Rows of a that one pass of `metal_gemv_t` multiplies. */
+export const GEMV_T_COLUMNS = [1, 2, 4, 8] as const;
+
+export const gemvT = declareMetalKernel({
+  id: 257,
+  name: 'metal_gemv_t',
+  doc:
+    'Few rows of a against plain weights that are contiguous along n: lanes own outputs, the simdgroups of a ' +
+    'threadgroup share k. Any strides are right; contiguous along n is fast.',
+  source: 'gemv_t.metal',
+  entry: (c) => `gemv_t_c${c.columns}`,
+  buffers: METAL_MATMUL_BUFFERS,
+  constants: METAL_MATMUL_CONSTANTS,
+  paramsName: 'matmul',
+  params: MATMUL_PARAMS,
+  extents,
+  geometry: (p, c): LaunchGeometry => {
+    const perLane = c.b_vector === 0 ? 1 : 4;
+    return {
+      threadgroups: [ceilDiv(p.n, SIMD * perLane), ceilDiv(p.m, c.columns), product(p.batch)],
+      threads: [SIMD * c.simdgroups, 1, 1],
+      threadgroupBytes: [c.simdgroups * SIMD * perLane * 4],
+    };
+  },
+  refuse: (p, c) => {
+    if (c.simdgroups < 1 || c.simdgroups > MAX_SIMDGROUPS) return `${c.simdgroups} simdgroups are no threadgroup`;
+    if (!GEMV_T_COLUMNS.some((columns) => columns === c.columns)) return `there is no instance of ${c.columns} columns`;
+    if (isFormatId(c.b_dtype)) return 'rows of blocks are contiguous along k';
+    if (c.b_vector === VECTORS_ALONG_K) return 'weights that are contiguous along k are for metal_gemv';
+    return refuseCommon(p, c);
+  },
+});
