@@ -14,7 +14,7 @@ namespace tw {
 /// N activations from element `at` of a row.
 template <uint N>
 METAL_FUNC void load_run(device const uchar* row, long stride, uint at, thread float* v) {
-  if (fc_a_vector != 0 && N % 4 == 0) {
+  if (fc_a_vector == 1 && N % 4 == 0) {
     for (uint i = 0; i < N; i += 4) {
       const float4 x = load_vector(row, fc_a_dtype, at + i);
       v[i] = x.x;
@@ -22,7 +22,7 @@ METAL_FUNC void load_run(device const uchar* row, long stride, uint at, thread f
       v[i + 2] = x.z;
       v[i + 3] = x.w;
     }
-  } else if (fc_a_vector != 0 && N == 2) {
+  } else if (fc_a_vector == 1 && N == 2) {
     const float2 x = load_pair(row, fc_a_dtype, at);
     v[0] = x.x;
     v[N - 1] = x.y;

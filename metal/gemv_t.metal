@@ -18,7 +18,7 @@ METAL_FUNC void walk(constant tw_matmul_params& p, device const uchar* a, device
     for (uint c = 0; c < C; c++) {
       const long row = long(min(m0 + c, uint(p.m) - 1)) * p.a_stride[0];
       float x[4];
-      if (fc_a_vector != 0) {
+      if (fc_a_vector == 1) {
         const float4 v = load_vector(a, fc_a_dtype, row + k);
         x[0] = v.x;
         x[1] = v.y;

@@ -21,6 +21,7 @@ constant uint fc_rows [[function_constant(14)]];
 constant uint fc_columns [[function_constant(15)]];
 constant uint fc_tile [[function_constant(16)]];
 constant uint fc_tile_dtype [[function_constant(17)]];
+constant uint fc_whole [[function_constant(18)]];
 
 #define TW_MATMUL_ARGUMENTS \
   device const uchar* a [[buffer(0)]], \

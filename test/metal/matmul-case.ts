@@ -91,6 +91,8 @@ export interface MatmulCase {
   readonly residual?: FloatType;
   readonly activation?: Activation;
   readonly alpha?: number;
+  /** The kernel rounds both operands to this many bits of mantissa and more (plain products without epilogue only). */
+  readonly operandBits?: number;
   /** As if the weights were bound at a byte offset that allows no wide loads. */
   readonly narrow?: boolean;
   readonly seed?: number;
@@ -179,8 +181,8 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
     ...(gate && { gate: gate.bytes }),
     ...(gateBias && { gate_bias: f32(gateBias) }),
   };
-  const expected = () =>
-    referenceMatmul({
+  const expected = () => {
+    const problem = {
       ...{ batch, m, n, k, a: aValues, b: b.values, gate: gate?.values, bias, gateBias },
       ...{
         residual: residualValues || undefined,
@@ -190,7 +192,15 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
         outDType: outType,
         fast: false,
       },
-    });
+    };
+    const reference = referenceMatmul(problem);
+    if (test.operandBits === undefined) return reference;
+    const absolute = { ...problem, a: aValues.map(Math.abs), b: b.values.map(Math.abs), outDType: 'f32' as const };
+    const sums = referenceMatmul(absolute).values;
+    // Each product has two rounded factors.
+    const relative = (1 + 2 ** -test.operandBits) ** 2 - 1;
+    return { ...reference, bounds: reference.bounds.map((bound, i) => bound * (1 + relative) + relative * sums[i]!) };
+  };
   const results = (bytes: Uint8Array) => {
     const memory = decodeFloats(bytes, outType);
     const [row, col] = out.strides;

@@ -1,5 +1,5 @@
 import type { AnyMetalKernel } from './declare.ts';
-import { gemv, gemvT } from './matmul.ts';
+import { gemm, gemv, gemvT } from './matmul.ts';
 
 /** Every Metal kernel. Ids are apart from the CPU's table, whose kernels are functions of the addon. */
-export const METAL_KERNELS: readonly AnyMetalKernel[] = [gemv, gemvT] as unknown as readonly AnyMetalKernel[];
+export const METAL_KERNELS: readonly AnyMetalKernel[] = [gemv, gemvT, gemm] as unknown as readonly AnyMetalKernel[];

@@ -29,6 +29,8 @@ export const METAL_MATMUL_CONSTANTS = [
   /** GEMM: an entry of {@link GEMM_TILES}, and the type of its tiles. */
   'tile',
   'tile_dtype',
+  /** GEMM: m, n and k are whole numbers of tiles, so nothing has to be checked. */
+  'whole',
 ] as const;
 export type MetalMatmulConstants = Readonly<Record<(typeof METAL_MATMUL_CONSTANTS)[number], number>>;
 
@@ -58,9 +60,9 @@ const BLOCK_ALIGNMENT: Readonly<Record<string, number>> = {
   mxfp4: 1,
 };
 
-/** Values of `b_vector`: 0 when the weights have to be read one element, or one byte, at a time. */
+/** Values of `a_vector` and `b_vector`; 0 when the operand has to be read one element, or one byte, at a time. */
 export const VECTORS_ALONG_K = 1;
-export const VECTORS_ALONG_N = 2;
+export const VECTORS_ALONG_ROWS = 2;
 
 /** Byte offsets at which the buffers are bound: they count for alignment. */
 export type MatmulOffsets = Partial<Record<keyof typeof METAL_MATMUL_BUFFERS, number>>;
@@ -83,19 +85,22 @@ export function vectorAccess(
     length % 4 === 0 &&
     at % (4 * dtypeIdBytes(dtype)) === 0 &&
     aligned(used([rows, ...p.batch], [stride, ...batch]), 4);
-  const weights = ([n, k]: readonly number[], batch: readonly number[], at = 0) => {
-    if (isFormatId(c.b_dtype)) {
-      const unit = BLOCK_ALIGNMENT[formatOfId(c.b_dtype).name]!;
-      return at % unit === 0 && aligned(used([p.n, ...p.batch], [n!, ...batch]), unit) ? VECTORS_ALONG_K : 0;
-    }
-    if (k === 1 && vectors(c.b_dtype, p.k, p.n, n!, batch, at)) return VECTORS_ALONG_K;
-    if (n === 1 && k !== 1 && vectors(c.b_dtype, p.n, p.k, k!, batch, at)) return VECTORS_ALONG_N;
+  const dense = (dtype: number, rows: number, [row, k]: readonly number[], batch: readonly number[], at = 0) => {
+    if (k === 1 && vectors(dtype, p.k, rows, row!, batch, at)) return VECTORS_ALONG_K;
+    if (row === 1 && k !== 1 && vectors(dtype, rows, p.k, k!, batch, at)) return VECTORS_ALONG_ROWS;
     return 0;
   };
-  const a = p.a_stride[1] === 1 && vectors(c.a_dtype, p.k, p.m, p.a_stride[0]!, p.a_batch, offsets.a ?? 0);
+  const weights = (stride: readonly number[], batch: readonly number[], at = 0) => {
+    if (isFormatId(c.b_dtype)) {
+      const unit = BLOCK_ALIGNMENT[formatOfId(c.b_dtype).name]!;
+      return at % unit === 0 && aligned(used([p.n, ...p.batch], [stride[0]!, ...batch]), unit) ? VECTORS_ALONG_K : 0;
+    }
+    return dense(c.b_dtype, p.n, stride, batch, at);
+  };
   const b = weights(p.b_stride, p.b_batch, offsets.b);
   const same = c.has_gate === 0 || weights(p.gate_stride, p.gate_batch, offsets.gate) === b;
-  return { a_vector: a ? 1 : 0, b_vector: same ? b : 0 };
+  const a = dense(c.a_dtype, p.m, p.a_stride, p.a_batch, offsets.a);
+  return { a_vector: a, b_vector: same ? b : 0 };
 }
 
 /** The bytes of the buffers that a Metal kernel has. */
@@ -152,7 +157,7 @@ export const gemv = declareMetalKernel({
     if (!GEMV_SHAPES.some(([rows, columns]) => rows === c.rows && columns === c.columns)) {
       return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
     }
-    if (c.b_vector === VECTORS_ALONG_N) return 'weights that are contiguous along n are for metal_gemv_t';
+    if (c.b_vector === VECTORS_ALONG_ROWS) return 'weights that are contiguous along n are for metal_gemv_t';
     return refuseCommon(p, c);
   },
 });
@@ -186,6 +191,70 @@ export const gemvT = declareMetalKernel({
     if (!GEMV_T_COLUMNS.some((columns) => columns === c.columns)) return `there is no instance of ${c.columns} columns`;
     if (isFormatId(c.b_dtype)) return 'rows of blocks are contiguous along k';
     if (c.b_vector === VECTORS_ALONG_K) return 'weights that are contiguous along k are for metal_gemv';
+    return refuseCommon(p, c);
+  },
+});
+
+/** m, n and k of a tile, and how many simdgroups share it along m and n. */
+export interface Tile {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly wm: number;
+  readonly wn: number;
+}
+const tile = (m: number, n: number, k: number, wm: number, wn: number): Tile => ({ m, n, k, wm, wn });
+
+/** The instances of `metal_gemm`; `tile` is a place in this list. The first two are for batches of up to 16 rows. */
+export const GEMM_TILES: readonly Tile[] = [
+  tile(8, 64, 32, 1, 2),
+  tile(16, 64, 32, 1, 2),
+  tile(64, 32, 32, 2, 2),
+  tile(32, 32, 16, 2, 2),
+  tile(32, 64, 16, 1, 2),
+  tile(64, 64, 16, 2, 2),
+  tile(64, 64, 16, 1, 2),
+  tile(64, 32, 8, 4, 1),
+];
+/** Quantized weights have the first tiles only. */
+export const QUANT_TILES = 3;
+
+/** Whether all of a problem's tiles are whole. */
+export const wholeTiles = (p: MatmulParams, t: Tile): boolean => p.m % t.m === 0 && p.n % t.n === 0 && p.k % t.k === 0;
+
+export const gemm = declareMetalKernel({
+  id: 258,
+  name: 'metal_gemm',
+  doc:
+    'Tiled GEMM on simdgroup_matrix, f32 sums; dense operands of any strides, block-quantized weights decoded to the ' +
+    'tile. Tiles of f32 are exact; tiles of f16 round operands to 11 bits, and overflow beyond 65504.',
+  source: 'gemm.metal',
+  entry: (c) => {
+    const { m, n, k, wm, wn } = GEMM_TILES[c.tile]!;
+    const type = isFormatId(c.b_dtype) ? typeName(c.b_dtype) : 'dense';
+    return `gemm_${type}_${DENSE_NAMES[c.tile_dtype]}_${m}x${n}x${k}_${wm}x${wn}`;
+  },
+  buffers: METAL_MATMUL_BUFFERS,
+  constants: METAL_MATMUL_CONSTANTS,
+  paramsName: 'matmul',
+  params: MATMUL_PARAMS,
+  extents,
+  geometry: (p, c): LaunchGeometry => {
+    const t = GEMM_TILES[c.tile]!;
+    const tiles = (t.m + t.n) * t.k * dtypeIdBytes(c.tile_dtype);
+    // At the end each simdgroup lays out eight rows of its sums, and of its gate's.
+    const strips = t.wm * 8 * t.n * 4 * (c.has_gate === 0 ? 1 : 2);
+    return {
+      threadgroups: [ceilDiv(p.n, t.n), ceilDiv(p.m, t.m), product(p.batch)],
+      threads: [SIMD * t.wm * t.wn, 1, 1],
+      threadgroupBytes: [Math.max(tiles, strips)],
+    };
+  },
+  refuse: (p, c) => {
+    if (c.tile_dtype > 1) return 'tiles are f32 or f16';
+    const count = isFormatId(c.b_dtype) ? QUANT_TILES : GEMM_TILES.length;
+    if (c.tile >= count) return `there is no tile ${c.tile} for these weights`;
+    if (c.whole !== 0 && !wholeTiles(p, GEMM_TILES[c.tile]!)) return 'the tiles are not whole';
     return refuseCommon(p, c);
   },
 });
