@@ -1,5 +1,10 @@
 import type { AnyMetalKernel } from './declare.ts';
-import { gemm, gemv, gemvT } from './matmul.ts';
+import { gemm, gemmThreads, gemv, gemvT } from './matmul.ts';
 
 /** Every Metal kernel. Ids are apart from the CPU's table, whose kernels are functions of the addon. */
-export const METAL_KERNELS: readonly AnyMetalKernel[] = [gemv, gemvT, gemm] as unknown as readonly AnyMetalKernel[];
+export const METAL_KERNELS: readonly AnyMetalKernel[] = [
+  gemv,
+  gemvT,
+  gemm,
+  gemmThreads,
+] as unknown as readonly AnyMetalKernel[];

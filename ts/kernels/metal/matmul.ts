@@ -220,7 +220,8 @@ export const GEMM_TILES: readonly Tile[] = [
 export const QUANT_TILES = 3;
 
 /** Whether all of a problem's tiles are whole. */
-export const wholeTiles = (p: MatmulParams, t: Tile): boolean => p.m % t.m === 0 && p.n % t.n === 0 && p.k % t.k === 0;
+export const wholeTiles = (p: MatmulParams, t: Omit<Tile, 'wm' | 'wn'>): boolean =>
+  p.m % t.m === 0 && p.n % t.n === 0 && p.k % t.k === 0;
 
 export const gemm = declareMetalKernel({
   id: 258,
@@ -255,6 +256,44 @@ export const gemm = declareMetalKernel({
     const count = isFormatId(c.b_dtype) ? QUANT_TILES : GEMM_TILES.length;
     if (c.tile >= count) return `there is no tile ${c.tile} for these weights`;
     if (c.whole !== 0 && !wholeTiles(p, GEMM_TILES[c.tile]!)) return 'the tiles are not whole';
+    return refuseCommon(p, c);
+  },
+});
+
+/** The instances of `metal_gemm_threads`: each thread has 4 by 4 outputs. */
+export const THREAD_TILES: readonly Omit<Tile, 'wm' | 'wn'>[] = [
+  { m: 16, n: 64, k: 32 },
+  { m: 64, n: 64, k: 16 },
+];
+
+export const gemmThreads = declareMetalKernel({
+  id: 259,
+  name: 'metal_gemm_threads',
+  doc:
+    'Tiled GEMM without simdgroup_matrix, for devices that lack it: f32 tiles in threadgroup memory, 4 by 4 outputs ' +
+    'per thread; the same operands as metal_gemm.',
+  source: 'gemm_threads.metal',
+  entry: (c) => {
+    const { m, n, k } = THREAD_TILES[c.tile]!;
+    return `gemm_threads_${isFormatId(c.b_dtype) ? typeName(c.b_dtype) : 'dense'}_${m}x${n}x${k}`;
+  },
+  buffers: METAL_MATMUL_BUFFERS,
+  constants: METAL_MATMUL_CONSTANTS,
+  paramsName: 'matmul',
+  params: MATMUL_PARAMS,
+  extents,
+  geometry: (p, c): LaunchGeometry => {
+    const t = THREAD_TILES[c.tile]!;
+    return {
+      threadgroups: [ceilDiv(p.n, t.n), ceilDiv(p.m, t.m), product(p.batch)],
+      threads: [(t.m * t.n) / 16, 1, 1],
+      threadgroupBytes: [(t.m + t.n) * (t.k + 1) * 4],
+    };
+  },
+  refuse: (p, c) => {
+    const t = THREAD_TILES[c.tile];
+    if (t === undefined) return `there is no tile ${c.tile}`;
+    if (c.whole !== 0 && !wholeTiles(p, t)) return 'the tiles are not whole';
     return refuseCommon(p, c);
   },
 });
