@@ -1,5 +1,6 @@
 import type { AnyMetalKernel } from './declare.ts';
 import { gemm, gemmThreads, gemv, gemvT } from './matmul.ts';
+import { softmax } from './softmax.ts';
 
 /** Every Metal kernel. Ids are apart from the CPU's table, whose kernels are functions of the addon. */
 export const METAL_KERNELS: readonly AnyMetalKernel[] = [
@@ -7,4 +8,5 @@ export const METAL_KERNELS: readonly AnyMetalKernel[] = [
   gemvT,
   gemm,
   gemmThreads,
+  softmax,
 ] as unknown as readonly AnyMetalKernel[];

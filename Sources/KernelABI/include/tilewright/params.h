@@ -149,6 +149,20 @@ typedef struct {
 } tw_probe_peak_params;
 TW_CHECK_SIZE(tw_probe_peak_params, 8);
 
+typedef struct {
+  tw_i64 length;
+  tw_i64 rows;
+  tw_i64 inner_stride[3];
+  tw_i64 shape[7];
+  tw_i64 src_stride[7];
+  tw_i64 dst_stride[7];
+  tw_i64 mask_stride[7];
+  tw_i64 sink_stride[7];
+  tw_f32 scale;
+  tw_f32 soft_cap;
+} tw_metal_softmax_params;
+TW_CHECK_SIZE(tw_metal_softmax_params, 328);
+
 enum {
   TW_MATMUL_BUF_A = 0,
   TW_MATMUL_BUF_B = 1,
