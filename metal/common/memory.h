@@ -84,6 +84,30 @@ METAL_FUNC void store_element(device uchar* base, uint dtype, long index, float 
   }
 }
 
+/// Four elements side by side, aligned to their size.
+METAL_FUNC void store_vector(device uchar* base, uint dtype, long index, float4 v) {
+  if (dtype == TW_DTYPE_F32) {
+    *(device float4*)(base + 4 * index) = v;
+  } else if (dtype == TW_DTYPE_F16) {
+    const half4 h = half4(v);
+    *(device half4*)(base + 2 * index) = h;
+  } else {
+    const ushort4 h = ushort4(to_bf16(v.x), to_bf16(v.y), to_bf16(v.z), to_bf16(v.w));
+    *(device ushort4*)(base + 2 * index) = h;
+  }
+}
+METAL_FUNC void store_pair(device uchar* base, uint dtype, long index, float2 v) {
+  if (dtype == TW_DTYPE_F32) {
+    *(device float2*)(base + 4 * index) = v;
+  } else if (dtype == TW_DTYPE_F16) {
+    const half2 h = half2(v);
+    *(device half2*)(base + 2 * index) = h;
+  } else {
+    const ushort2 h = ushort2(to_bf16(v.x), to_bf16(v.y));
+    *(device ushort2*)(base + 2 * index) = h;
+  }
+}
+
 // Words of a block. `wide` says that the block is aligned for them; otherwise they are put together from bytes.
 METAL_FUNC uint read_u16(device const uchar* at, bool wide) {
   if (wide) return uint(*(device const ushort*)at);

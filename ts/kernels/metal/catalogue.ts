@@ -1,5 +1,7 @@
+import { copy } from './copy.ts';
 import type { AnyMetalKernel } from './declare.ts';
 import { gemm, gemmThreads, gemv, gemvT } from './matmul.ts';
+import { dequantize, getRows } from './rows.ts';
 import { softmax } from './softmax.ts';
 
 /** Every Metal kernel. Ids are apart from the CPU's table, whose kernels are functions of the addon. */
@@ -9,4 +11,7 @@ export const METAL_KERNELS: readonly AnyMetalKernel[] = [
   gemm,
   gemmThreads,
   softmax,
+  dequantize,
+  getRows,
+  copy,
 ] as unknown as readonly AnyMetalKernel[];

@@ -2,6 +2,7 @@ import type { BufferUse, ByteRange, LaunchGeometry } from '../declare.ts';
 import { denseExtents, MATMUL_BUFFERS, MATMUL_CONSTANTS, MATMUL_PARAMS, type MatmulParams } from '../matmul.ts';
 import { dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
 import { ceilDiv, declareMetalKernel, MAX_INT, product, SIMD } from './declare.ts';
+import { blockAlignment, typeName } from './weights.ts';
 
 /** The first buffers of the CPU's matmul; affine integer weights are the CPU's alone. */
 const { a, b, out, bias, residual, gate, gate_bias } = MATMUL_BUFFERS;
@@ -33,32 +34,6 @@ export const METAL_MATMUL_CONSTANTS = [
   'whole',
 ] as const;
 export type MetalMatmulConstants = Readonly<Record<(typeof METAL_MATMUL_CONSTANTS)[number], number>>;
-
-/** Names of the weight types in host names. */
-const DENSE_NAMES: readonly string[] = ['f32', 'f16', 'bf16'];
-function typeName(id: number): string {
-  const name = isFormatId(id) ? formatOfId(id).name : DENSE_NAMES[id];
-  if (name === undefined) throw new RangeError(`no Metal kernel reads weights of dtype ${id}`);
-  return name;
-}
-
-/** Bytes to which the address of a block has to be aligned for the widest loads of its format's decoder. */
-const BLOCK_ALIGNMENT: Readonly<Record<string, number>> = {
-  q4_0: 2,
-  q4_1: 4,
-  q5_0: 2,
-  q5_1: 8,
-  q8_0: 2,
-  q2_k: 4,
-  q3_k: 2,
-  q4_k: 16,
-  q5_k: 16,
-  q6_k: 2,
-  q8_k: 4,
-  iq4_nl: 2,
-  iq4_xs: 8,
-  mxfp4: 1,
-};
 
 /** Values of `a_vector` and `b_vector`; 0 when the operand has to be read one element, or one byte, at a time. */
 export const VECTORS_ALONG_K = 1;
@@ -92,7 +67,7 @@ export function vectorAccess(
   };
   const weights = (stride: readonly number[], batch: readonly number[], at = 0) => {
     if (isFormatId(c.b_dtype)) {
-      const unit = BLOCK_ALIGNMENT[formatOfId(c.b_dtype).name]!;
+      const unit = blockAlignment(c.b_dtype);
       return at % unit === 0 && aligned(used([p.n, ...p.batch], [stride[0]!, ...batch]), unit) ? VECTORS_ALONG_K : 0;
     }
     return dense(c.b_dtype, p.n, stride, batch, at);
@@ -233,7 +208,7 @@ export const gemm = declareMetalKernel({
   entry: (c) => {
     const { m, n, k, wm, wn } = GEMM_TILES[c.tile]!;
     const type = isFormatId(c.b_dtype) ? typeName(c.b_dtype) : 'dense';
-    return `gemm_${type}_${DENSE_NAMES[c.tile_dtype]}_${m}x${n}x${k}_${wm}x${wn}`;
+    return `gemm_${type}_${typeName(c.tile_dtype)}_${m}x${n}x${k}_${wm}x${wn}`;
   },
   buffers: METAL_MATMUL_BUFFERS,
   constants: METAL_MATMUL_CONSTANTS,

@@ -163,6 +163,16 @@ typedef struct {
 } tw_metal_softmax_params;
 TW_CHECK_SIZE(tw_metal_softmax_params, 328);
 
+typedef struct {
+  tw_i64 rows;
+  tw_i64 k;
+  tw_i64 count;
+  tw_i64 src_stride[2];
+  tw_i64 index_stride;
+  tw_i64 dst_stride[2];
+} tw_get_rows_params;
+TW_CHECK_SIZE(tw_get_rows_params, 64);
+
 enum {
   TW_MATMUL_BUF_A = 0,
   TW_MATMUL_BUF_B = 1,
