@@ -5,9 +5,10 @@ import { vectorAccess } from '../../ts/kernels/metal/matmul.ts';
 import { ACTIVATIONS, type Activation } from '../../ts/kernels/types.ts';
 import { DTYPES } from '../../ts/tensor/dtype.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../ts/tensor/half.ts';
+import type { Order } from '../../ts/testbed/dispatch.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
 import { rounded, uniform } from '../support/values.ts';
-import { launch } from './support.ts';
+import { launch, ORDERS } from './support.ts';
 
 export type FloatType = 'f32' | 'f16' | 'bf16';
 
@@ -213,9 +214,14 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
 }
 
 /** Run a case; throws with the first element that misses its bound. Gives the counters. */
-export async function runMatmul(kernel: unknown, test: MatmulCase, chosen: (p: MatmulParams) => Chosen) {
+export async function runMatmul(
+  kernel: unknown,
+  test: MatmulCase,
+  chosen: (p: MatmulParams) => Chosen,
+  orders: readonly Order[] = ORDERS,
+) {
   const own = matmulLaunch(kernel as AnyMetalKernel, test, chosen);
-  const { outputs, counters } = await launch(own.launch as never);
+  const { outputs, counters } = await launch({ ...own.launch, orders } as never);
   const { values, bounds } = own.expected();
   const miss = firstMiss(own.results(outputs.out!), values, bounds);
   if (miss !== null) throw new Error(`${JSON.stringify(test)}: ${miss}`);

@@ -1,0 +1,82 @@
+// The traffic of our GEMM beside that of ggml's on the same shape. ggml is not part of the repository: name a checkout
+// with TILEWRIGHT_GGML=/path/to/ggml, and this runs and prints the table.
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { GEMM_TILES, gemm } from '../../ts/kernels/metal/matmul.ts';
+import { compile, preprocess } from '../../ts/testbed/compile.ts';
+import { type Counters, dispatch } from '../../ts/testbed/dispatch.ts';
+import { uniform } from '../support/values.ts';
+import { encodeFloats, runMatmul } from './matmul-case.ts';
+
+const checkout = process.env.TILEWRIGHT_GGML;
+const [M, N, K] = [128, 128, 256];
+
+/** kernel_mul_mm of f16 weights [N, K] and f32 activations [M, K], whole tiles. */
+async function theirs(): Promise<Counters> {
+  const path = join(checkout!, 'src/ggml-metal/ggml-metal.metal');
+  const options = { include: [join(checkout!, 'src')], define: ['GGML_METAL_HAS_BF16'] };
+  const source = await preprocess(path, options);
+  if (!('text' in source)) throw new Error(JSON.stringify(source));
+  const module = await compile(source, 'sanitize', { ...options, only: /^kernel_mul_mm_f16_f32$/ });
+  if (!('path' in module)) throw new Error(JSON.stringify(module));
+  const args = new DataView(new ArrayBuffer(96));
+  const row = { a: 2 * K, b: 4 * K };
+  [K, 1].forEach((value, i) => {
+    args.setInt32(4 * i, value, true);
+  });
+  [row.a, row.a * N, row.a * N].forEach((value, i) => {
+    args.setBigUint64(8 + 8 * i, BigInt(value), true);
+  });
+  args.setInt32(32, 1, true);
+  [4, row.b, row.b * M, row.b * M].forEach((value, i) => {
+    args.setBigUint64(40 + 8 * i, BigInt(value), true);
+  });
+  args.setInt32(72, N, true);
+  args.setInt32(76, M, true);
+  args.setInt16(80, 1, true);
+  args.setInt16(82, 1, true);
+  const result = await dispatch(module, {
+    kernel: 'kernel_mul_mm_f16_f32',
+    grid: [M / 32, N / 64, 1],
+    group: [128, 1, 1],
+    constants: {
+      ...{ FC_mul_mm_bc_inp: false, FC_mul_mm_bc_out: false, FC_mul_mm_ne12: 1 },
+      ...{ FC_mul_mm_ne13: 1, FC_mul_mm_r2: 1, FC_mul_mm_r3: 1 },
+    },
+    threadgroup: [8192],
+    buffers: [
+      { index: 0, data: new Uint8Array(args.buffer) },
+      { index: 1, data: encodeFloats(uniform(N * K, 1), 'f16') },
+      { index: 2, data: encodeFloats(uniform(M * K, 2), 'f32') },
+      { index: 3, data: { bytes: 4 * M * N } },
+    ],
+    count: true,
+  });
+  expect(result.findings).toEqual([]);
+  return result.counters!;
+}
+
+describe.skipIf(checkout === undefined)('gemm beside ggml', () => {
+  it('has no more threadgroup traffic and barriers per multiplication', { timeout: 240_000 }, async () => {
+    const per = (c: Counters) => ({
+      'matrix loads': c.matrixLoads / c.mmas,
+      'bytes read': c.spaces.threadgroup.bytesRead / c.mmas,
+      'bytes written': c.spaces.threadgroup.bytesWritten / c.mmas,
+      'barriers per 1000': (1000 * c.threadgroupBarriers) / c.mmas,
+      'bank cycles': (c.spaces.threadgroup.readBankCycles + c.spaces.threadgroup.writeBankCycles) / c.mmas,
+      'device bytes read': c.spaces.device.bytesRead / c.mmas,
+    });
+    const other = per(await theirs());
+    const table: Record<string, ReturnType<typeof per>> = { kernel_mul_mm_f16_f32: other };
+    for (const [tile, { m, n, k, wm, wn }] of GEMM_TILES.entries()) {
+      const test = { m: M, n: N, k: K, aType: 'f32', bType: 'f16', operandBits: 11 } as const;
+      const { counters } = await runMatmul(gemm, test, () => ({ tile, tile_dtype: 1, whole: 1 }), ['forward']);
+      table[`${m}x${n}x${k} ${wm}x${wn}`] = per(counters);
+    }
+    console.table(table);
+    const best = table['64x64x16 2x2']!;
+    for (const key of ['matrix loads', 'bytes read', 'bytes written', 'barriers per 1000'] as const) {
+      expect(best[key], key).toBeLessThanOrEqual(other[key]);
+    }
+  });
+});
