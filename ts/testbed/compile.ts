@@ -49,7 +49,6 @@ const LANGUAGE = [
 const CHECK = [
   '-fsyntax-only',
   '-ferror-limit=100',
-  '-DMSL_CHECK',
   '-Xclang',
   '-cl-ext=-__opencl_c_device_enqueue,-__opencl_c_program_scope_global_variables',
 ];
