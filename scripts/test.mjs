@@ -3,11 +3,10 @@ import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildNative } from '../bin/build-native.js';
 import { testArmEmulated, testThisMachine } from './native-tests.mjs';
 import { setUp } from './setup.mjs';
 import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
-import { onPath } from './toolchain.mjs';
+import { build, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
 process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));
@@ -37,7 +36,7 @@ async function clangFormat() {
 }
 
 async function checkIsa() {
-  await buildNative({ target: 'check-isa', log() {} });
+  await build({ target: 'check-isa', log() {} });
   return { passed: 1, failed: 0, skipped: [] };
 }
 
@@ -124,7 +123,7 @@ await main(async () => {
   const stages = chosenStages();
   console.log(`Random cases are drawn from TILEWRIGHT_SEED=${process.env.TILEWRIGHT_SEED}.`);
   const ready = await stage('set-up', async () => {
-    await setUp({ build: stages.some((name) => !Object.hasOwn(SOURCE_STAGES, name)) });
+    await setUp({ sourcesOnly: stages.every((name) => Object.hasOwn(SOURCE_STAGES, name)) });
     return { passed: 0, failed: 0, skipped: [] };
   });
   if (ready) for (const name of stages) await stage(...STAGES[name]);

@@ -144,7 +144,7 @@ describe('an empty project with the package alone', () => {
     }
 
     // Whether it compiles and loads is the question here, not its speed.
-    await project.run('env', 'CXXFLAGS=-O1', 'npx', '--no-install', 'tilewright', 'build', '--quiet');
+    await project.run('env', 'CXXFLAGS=-O0', 'npx', '--no-install', 'tilewright', 'build', '--quiet');
     expect(await project.node(MATMUL)).toEqual({ ok: true, stdout: PRODUCT, stderr: '' });
   });
 });
