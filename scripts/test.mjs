@@ -62,6 +62,13 @@ const vitest = (project) => async () => {
   };
 };
 
+/** The Metal test bed, where its compiler is to be had. */
+async function testBed() {
+  const missing = await needClang();
+  if (missing !== null) return { passed: 0, failed: 0, skipped: [{ name: 'the Metal test bed', reason: missing }] };
+  return await vitest('testbed')();
+}
+
 /** Stages that look at the sources alone. */
 const SOURCE_STAGES = {
   biome: ['formatting and lint (biome)', gate('biome', ...tool('biome', 'check', '--error-on-warnings'))],
@@ -76,6 +83,7 @@ const STAGES = {
   ...SOURCE_STAGES,
   isa: ['no symbol shared between instruction sets', checkIsa],
   vitest: ['tests of the package (vitest)', vitest('unit')],
+  testbed: ['Metal test bed (vitest)', testBed],
   native: ["kernels' own tests", testThisMachine],
   arm: ["arm64 kernels' own tests, emulated", testArmEmulated],
   package: ['the package as installed (vitest)', vitest('package')],

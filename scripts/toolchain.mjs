@@ -57,6 +57,16 @@ export async function needArm() {
   return problem ?? (present() ? null : 'aarch64-linux-gnu-g++ or qemu-aarch64 is missing after installing them');
 }
 
+/**
+ * Makes sure of the compiler of the Metal test bed.
+ * @returns {Promise<string | null>} why it is not there, or null
+ */
+export async function needClang() {
+  if (onPath('clang-19') || process.env.TILEWRIGHT_CLANG) return null;
+  const problem = await aptInstall(['clang-19']);
+  return problem ?? (onPath('clang-19') ? null : 'clang-19 is missing after installing it');
+}
+
 /** buildNative, whose failures are for the person at the terminal. */
 export async function build(options) {
   try {
