@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { testArmEmulated, testThisMachine } from './native-tests.mjs';
 import { setUp } from './setup.mjs';
 import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
-import { build, onPath } from './toolchain.mjs';
+import { build, needClang, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
 process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));

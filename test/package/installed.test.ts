@@ -39,6 +39,8 @@ describe('the published tarballs', () => {
       /^package\/dist\/(ts|bench)\/[\w/-]+\.(js|d\.ts)$/,
       /^package\/bin\/[\w-]+\.(js|d\.ts)$/,
       /^package\/Sources\/[\w/-]+\.(h|c|cpp|swift|modulemap)$/,
+      // Standard headers of the shading languages have no extension.
+      /^package\/Sources\/Simt\/shim\/[\w/-]+$/,
       /^package\/(metal|hip)\/[\w/-]+\.(h|metal|hip|md)$/,
     ];
     const files = await contents(main);
