@@ -3,17 +3,16 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { buildNative } from '../bin/build-native.js';
 import { nativeTarget } from '../bin/native-target.js';
 import { root, run, say, seconds } from './steps.mjs';
-import { needArm } from './toolchain.mjs';
+import { build, needArm } from './toolchain.mjs';
 
 /** A program that hangs must not hang the tests; emulated ones are some twenty times slower. */
 const TIMEOUT_MS = 300_000;
 
 /** Builds the programs into `out` and runs those of `isas`, as many at once as there are cores. */
 async function runPrograms({ out, cxx, variables = [], isas, emulator = [] }) {
-  await buildNative({
+  await build({
     target: 'native-test-programs',
     out,
     cxx,

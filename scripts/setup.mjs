@@ -2,9 +2,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { buildNative } from '../bin/build-native.js';
 import { Failure, mustRun, npm, root, run, say, seconds, tool } from './steps.mjs';
-import { needToolchain } from './toolchain.mjs';
+import { build, needToolchain } from './toolchain.mjs';
 
 const path = (name) => join(root, name);
 
@@ -50,16 +49,12 @@ async function buildAddon() {
   await needToolchain();
   let compiled = false;
   const begin = performance.now();
-  try {
-    await buildNative({
-      log(line) {
-        compiled = true;
-        say(`native addon: ${line}`);
-      },
-    });
-  } catch (error) {
-    throw new Failure(error.message);
-  }
+  await build({
+    log(line) {
+      compiled = true;
+      say(`native addon: ${line}`);
+    },
+  });
   if (compiled) say(`native addon built in ${seconds(begin)}`);
 }
 
@@ -93,11 +88,11 @@ async function compileTypeScript() {
   say(`TypeScript compiled in ${seconds(begin)}`);
 }
 
-/** What `npm start`, `npm test` and `npm pack` stand on; `build: false` leaves it at the dependencies. */
-export async function setUp({ build = true } = {}) {
+/** What `npm start`, `npm test` and `npm pack` stand on; `sourcesOnly` leaves it at the dependencies. */
+export async function setUp({ sourcesOnly = false } = {}) {
   const begin = performance.now();
   await installDependencies();
-  if (build) {
+  if (!sourcesOnly) {
     await buildAddon();
     await compileTypeScript();
   }

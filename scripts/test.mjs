@@ -3,11 +3,10 @@ import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildNative } from '../bin/build-native.js';
 import { testArmEmulated, testThisMachine } from './native-tests.mjs';
 import { setUp } from './setup.mjs';
 import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
-import { onPath } from './toolchain.mjs';
+import { build, needClang, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
 process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));
@@ -37,7 +36,7 @@ async function clangFormat() {
 }
 
 async function checkIsa() {
-  await buildNative({ target: 'check-isa', log() {} });
+  await build({ target: 'check-isa', log() {} });
   return { passed: 1, failed: 0, skipped: [] };
 }
 
@@ -63,6 +62,13 @@ const vitest = (project) => async () => {
   };
 };
 
+/** The Metal test bed, where its compiler is to be had. */
+async function testBed() {
+  const missing = await needClang();
+  if (missing !== null) return { passed: 0, failed: 0, skipped: [{ name: 'the Metal test bed', reason: missing }] };
+  return await vitest('testbed')();
+}
+
 /** Stages that look at the sources alone. */
 const SOURCE_STAGES = {
   biome: ['formatting and lint (biome)', gate('biome', ...tool('biome', 'check', '--error-on-warnings'))],
@@ -77,6 +83,7 @@ const STAGES = {
   ...SOURCE_STAGES,
   isa: ['no symbol shared between instruction sets', checkIsa],
   vitest: ['tests of the package (vitest)', vitest('unit')],
+  testbed: ['Metal test bed (vitest)', testBed],
   native: ["kernels' own tests", testThisMachine],
   arm: ["arm64 kernels' own tests, emulated", testArmEmulated],
   package: ['the package as installed (vitest)', vitest('package')],
@@ -124,7 +131,7 @@ await main(async () => {
   const stages = chosenStages();
   console.log(`Random cases are drawn from TILEWRIGHT_SEED=${process.env.TILEWRIGHT_SEED}.`);
   const ready = await stage('set-up', async () => {
-    await setUp({ build: stages.some((name) => !Object.hasOwn(SOURCE_STAGES, name)) });
+    await setUp({ sourcesOnly: stages.every((name) => Object.hasOwn(SOURCE_STAGES, name)) });
     return { passed: 0, failed: 0, skipped: [] };
   });
   if (ready) for (const name of stages) await stage(...STAGES[name]);

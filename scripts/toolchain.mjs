@@ -1,7 +1,7 @@
 // What the scripts need from the system: a C++ compiler and make, and for the tests a cross-compiler and an emulator.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { findToolchain } from '../bin/build-native.js';
+import { buildNative, findToolchain } from '../bin/build-native.js';
 import { Failure, run, say, seconds } from './steps.mjs';
 
 export function onPath(command) {
@@ -55,4 +55,23 @@ export async function needArm() {
   if (present()) return null;
   const problem = await aptInstall(['g++-aarch64-linux-gnu', 'qemu-user']);
   return problem ?? (present() ? null : 'aarch64-linux-gnu-g++ or qemu-aarch64 is missing after installing them');
+}
+
+/**
+ * Makes sure of the compiler of the Metal test bed.
+ * @returns {Promise<string | null>} why it is not there, or null
+ */
+export async function needClang() {
+  if (onPath('clang-19') || process.env.TILEWRIGHT_CLANG) return null;
+  const problem = await aptInstall(['clang-19']);
+  return problem ?? (onPath('clang-19') ? null : 'clang-19 is missing after installing it');
+}
+
+/** buildNative, whose failures are for the person at the terminal. */
+export async function build(options) {
+  try {
+    return await buildNative(options);
+  } catch (error) {
+    throw new Failure(error.message);
+  }
 }

@@ -71,8 +71,9 @@ export async function measure(session: Session, operations: readonly Operation[]
 
   progress.update(`${label}: warming up`);
   await round(1); // touches everything once; its time says nothing
-  const first = (await round(1)).samples[0]!;
-  const batch = Math.min(Math.max(Math.ceil(BATCH_MS / first), 1), MAX_BATCH, operations.length);
+  let once = (await round(1)).samples[0]!;
+  if (once < BATCH_MS) once = Math.min(once, (await round(1)).samples[0]!);
+  const batch = Math.min(Math.max(Math.ceil(BATCH_MS / once), 1), MAX_BATCH, operations.length);
   const warmUp = { rounds: 0, ms: 0, stable: false };
   const medians: number[] = [];
   const warmUpBegin = performance.now();

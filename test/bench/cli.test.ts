@@ -1,4 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -92,6 +94,19 @@ describe('tilewright info of a model', () => {
     expect(stdout).not.toContain(ESCAPE);
     expect(stdout).toContain('evil\\u001b[2Jname');
     expect(stdout).toMatch(/^a\.weight +q8_0 +2 x 64 +136 B/m);
+  });
+
+  it('reads the header of a model on a web server', async () => {
+    const file = await readFile(await model);
+    const server = createServer((_, response) => response.setHeader('content-length', file.length).end(file));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`;
+      const info = json<ModelInfo>(await runCli('tilewright', 'info', url, '--json'));
+      expect(info).toMatchObject({ weights: 131, parts: [{ path: url, byteLength: file.length }] });
+    } finally {
+      server.close();
+    }
   });
 
   it('fails with a sentence for what is no model', async () => {

@@ -99,5 +99,7 @@ describe('random data', () => {
     const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
     expect(Math.abs(mean)).toBeLessThan(0.02);
     expect(Math.abs(variance - 0.25)).toBeLessThan(0.01);
+    const neighbours = values.reduce((sum, value, i) => sum + value * (values[i + 1] ?? 0), 0) / values.length;
+    expect(Math.abs(neighbours)).toBeLessThan(0.01);
   });
 });

@@ -95,7 +95,7 @@ export function formatReport(report: CheckReport): string {
   return lines.join('\n');
 }
 
-interface CheckArguments {
+export interface CheckArguments {
   file: string;
   run?: string | undefined;
   json: boolean;

@@ -49,12 +49,22 @@ const LANGUAGE = [
 const CHECK = [
   '-fsyntax-only',
   '-ferror-limit=100',
-  '-DMSL_CHECK',
   '-Xclang',
   '-cl-ext=-__opencl_c_device_enqueue,-__opencl_c_program_scope_global_variables',
 ];
 // Vectorized code would have other loads than the source; -g1 is for the findings' lines.
-const CODE = ['-O2', '-g1', '-fPIC', '-fno-vectorize', '-fno-slp-vectorize', '-ffp-contract=off', '-mavx2', '-mfma'];
+// Stack probes make a thread with too many variables meet the guard page of its stack, and not skip it.
+const CODE = [
+  '-fstack-clash-protection',
+  '-O2',
+  '-g1',
+  '-fPIC',
+  '-fno-vectorize',
+  '-fno-slp-vectorize',
+  '-ffp-contract=off',
+  '-mavx2',
+  '-mfma',
+];
 // A plain run goes on after a misaligned vector access, as GPUs do; a sanitized one reports it.
 const PLAIN = ['-fmax-type-align=1'];
 const HOOKS = [

@@ -10,8 +10,8 @@ import { TilewrightError } from '../errors.ts';
 /** The compiler's major version: other versions accept another language (checked with 19.1.7 only). */
 const CLANG_MAJOR = 19;
 const HOW_TO_GET =
-  'Install it with `apt-get install clang-19` (Debian 12, Ubuntu 24.10 and later) or from https://apt.llvm.org ' +
-  '(`llvm.sh 19`), or name the program in TILEWRIGHT_CLANG.';
+  'Install it with `apt-get install clang-19` (Debian 12, Ubuntu 24.10 and later) or from the LLVM project, ' +
+  'or name the program in TILEWRIGHT_CLANG.';
 
 export interface ToolResult {
   readonly code: number;

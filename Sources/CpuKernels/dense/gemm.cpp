@@ -14,12 +14,14 @@ namespace TW_ISA {
 namespace {
 
 /// Packed columns are kept below this, so that they stay in a last-level cache of common size.
-constexpr int64_t kPackedFloats = 4 << 20;
+constexpr int64_t kPackedFloats = 8 << 20;
 /// Columns of one task: with kKBlock of k they take half a megabyte, half of an L2 cache.
 constexpr int64_t kTaskColumns = 512;
+/// The same for columns that a task packs by itself, where the packing is not shared either.
+constexpr int64_t kPrivateColumns = 256;
 constexpr int64_t kTaskTiles = 8;
 /// Below this many multiply-adds, waking a second thread costs more than it saves.
-constexpr int64_t kParallelWork = 1 << 18;
+constexpr int64_t kParallelWork = 1 << 20;
 
 /// Rough cycles per element to bring an operand into panels, relative to one vector multiply-add.
 inline double pack_cost(const Operand& x, bool as_columns) {
@@ -44,6 +46,7 @@ struct Plan {
   int64_t rows, columns, k;
   int64_t products;         // 2 with a gate
   int64_t column_products;  // how many of them have columns of their own
+  bool private_columns;     // tasks pack their own columns
   bool shared_columns;      // the same columns for every batch entry
   int64_t depth;            // k per packed panel
   int64_t k_blocks;
@@ -56,11 +59,15 @@ struct Plan {
   int64_t panel_floats() const { return depth * kTileColumns; }
   int64_t panels() const { return ceil_div(super_columns, kTileColumns); }
   int64_t packed_floats() const {
+    if (private_columns) return 0;
     return (shared_columns ? 1 : batch_group) * column_products * k_blocks * panels() * panel_floats();
   }
   /// Stride of the sums; the pad keeps the rows of a tile out of each other's cache sets.
   int64_t sum_stride() const { return task_columns + 16; }
   int64_t sum_floats() const { return round_up(task_rows, kLanes) * sum_stride(); }
+  int64_t private_floats() const {
+    return private_columns ? column_products * ceil_div(task_columns, kTileColumns) * panel_floats() : 0;
+  }
   int64_t row_groups() const { return ceil_div(rows, task_rows); }
   int64_t column_groups(int64_t columns_now) const { return ceil_div(columns_now, task_columns); }
 };
@@ -96,20 +103,32 @@ Plan make_plan(const MatmulView& view, int threads) {
   plan.k_blocks = ceil_div(p.k, kKBlock);
 
   const int64_t batches = view.batches();
-  const int64_t column_floats = max_of(plan.k_blocks * plan.depth * plan.column_products, 1);
-  plan.super_columns = even_part(plan.columns, kPackedFloats / column_floats, kTileColumns);
-  plan.batch_group =
-      plan.shared_columns ? batches : min_of(batches, max_of(1, kPackedFloats / (column_floats * plan.super_columns)));
-  plan.task_columns = even_part(plan.super_columns, kTaskColumns / plan.products, kTileColumns);
-
   const int64_t work = plan.rows * plan.columns * max_of(plan.k, 1) * batches * plan.products;
   plan.parallel = threads > 1 && work >= kParallelWork;
   plan.task_rows = min_of(plan.rows, kTileRows * kTaskTiles);
+  plan.private_columns = plan.rows <= plan.task_rows;
+  if (plan.private_columns) {
+    plan.batch_group = batches;
+    plan.super_columns = plan.columns;
+    const int64_t tasks = plan.parallel ? 4 * threads : 1;
+    const int64_t limit = min_of(kPrivateColumns / plan.products, ceil_div(plan.columns * batches, tasks));
+    plan.task_columns = even_part(plan.columns, round_up(limit, kTileColumns), kTileColumns);
+  } else {
+    const int64_t column_floats = max_of(plan.k_blocks * plan.depth * plan.column_products, 1);
+    plan.super_columns = even_part(plan.columns, kPackedFloats / column_floats, kTileColumns);
+    plan.batch_group = plan.shared_columns
+                           ? batches
+                           : min_of(batches, max_of(1, kPackedFloats / (column_floats * plan.super_columns)));
+    plan.task_columns = even_part(plan.super_columns, kTaskColumns / plan.products, kTileColumns);
+  }
+
   plan.splits = 1;
   if (plan.parallel) {
     const int64_t blocks = plan.column_groups(plan.super_columns) * plan.batch_group;
-    const int64_t wanted = ceil_div(4 * threads, blocks);
-    plan.task_rows = min_of(plan.task_rows, round_up(ceil_div(plan.rows, wanted), kTileRows));
+    if (!plan.private_columns) {
+      const int64_t wanted = ceil_div(4 * threads, blocks);
+      plan.task_rows = min_of(plan.task_rows, round_up(ceil_div(plan.rows, wanted), kTileRows));
+    }
     const int64_t tasks = plan.row_groups() * blocks;
     if (tasks < 2 * threads) {
       plan.splits = max_of(1, min_of(plan.k_blocks / 4, ceil_div(2 * threads, tasks)));
@@ -129,7 +148,8 @@ class Gemm {
     packed_ = static_cast<float*>(
         pool.reserve_shared(static_cast<size_t>(plan_.packed_floats() + partials + kLanes) * sizeof(float)));
     partials_ = packed_ + plan_.packed_floats();
-    pool.reserve_scratch(static_cast<size_t>(kSums + plan_.products * plan_.sum_floats()) * sizeof(float));
+    pool.reserve_scratch(static_cast<size_t>(kSums + plan_.products * plan_.sum_floats() + plan_.private_floats()) *
+                         sizeof(float));
   }
 
   void run() {
@@ -139,7 +159,7 @@ class Gemm {
       for (int64_t column = 0; column < plan_.columns; column += plan_.super_columns) {
         const int64_t columns = min_of(plan_.super_columns, plan_.columns - column);
         // Columns that all batch entries share are still there when there is only one block of them.
-        if (!plan_.shared_columns || batch == 0 || plan_.super_columns < plan_.columns) {
+        if (!plan_.private_columns && (!plan_.shared_columns || batch == 0 || plan_.super_columns < plan_.columns)) {
           pack(batch, plan_.shared_columns ? 1 : group, column, columns);
         }
         multiply(batch, group, column, columns);
@@ -188,12 +208,9 @@ class Gemm {
       const Operand x = operand(view_.problem(batch + entry), !plan_.swapped, product);
       const int64_t k0 = block * kKBlock;
       const int64_t count = min_of(kKBlock, plan_.k - k0);
-      const int64_t end = min_of(columns, (run + 1) * kPanels * kTileColumns);
-      for (int64_t j = run * kPanels * kTileColumns; j < end; j += kTileColumns) {
-        const int64_t width = min_of(kTileColumns, round_up(end - j, kLanes));
-        pack_columns(x, column + j, min_of(width, end - j), width, k0, count,
-                     panel(entry, product, block, j / kTileColumns), scratch);
-      }
+      const int64_t first = run * kPanels * kTileColumns;
+      pack_columns<kTileColumns>(x, column + first, min_of(kPanels * kTileColumns, columns - first), k0, count,
+                                 panel(entry, product, block, run * kPanels), plan_.panel_floats(), scratch);
     });
   }
 
@@ -218,14 +235,14 @@ class Gemm {
       pool_.parallel_for(tiles, chunk(tiles), [&](int64_t tile, int thread) {
         float* scratch = static_cast<float*>(pool_.scratch(thread));
         const Task task = task_of(tile, 0);
-        accumulate(task, scratch, scratch + kSums);
+        accumulate(task, column, scratch, scratch + kSums);
         finish(task, column, scratch, scratch + kSums);
       });
       return;
     }
     const int64_t sums = plan_.products * plan_.sum_floats();
     pool_.parallel_for(tiles * plan_.splits, 1, [&](int64_t unit, int thread) {
-      accumulate(task_of(unit / plan_.splits, unit % plan_.splits), static_cast<float*>(pool_.scratch(thread)),
+      accumulate(task_of(unit / plan_.splits, unit % plan_.splits), column, static_cast<float*>(pool_.scratch(thread)),
                  partials_ + unit * sums);
     });
     pool_.parallel_for(tiles, 1, [&](int64_t tile, int thread) {
@@ -246,16 +263,22 @@ class Gemm {
   }
 
   /// Sums of a task over its blocks of k.
-  void accumulate(const Task& task, float* scratch, float* sums) const {
+  void accumulate(const Task& task, int64_t column, float* scratch, float* sums) const {
     float* row_panel = scratch + kRowPanel;
     if (task.first_block == task.end_block) {
       memset(sums, 0, static_cast<size_t>(plan_.products * plan_.sum_floats()) * sizeof(float));
       return;
     }
     const int64_t tiles = ceil_div(task.rows, kTileRows);
+    float* own = scratch + kSums + plan_.products * plan_.sum_floats();
+    const int64_t product_floats = plan_.private_floats() / plan_.column_products;
     for (int64_t block = task.first_block; block < task.end_block; block++) {
       const int64_t k0 = block * kKBlock;
       const int64_t count = min_of(kKBlock, plan_.k - k0);
+      for (int64_t product = 0; plan_.private_columns && product < plan_.column_products; product++) {
+        pack_columns<kTileColumns>(operand(task.problem, !plan_.swapped, product), column + task.column, task.columns,
+                                   k0, count, own + product * product_floats, plan_.panel_floats(), scratch + kPack);
+      }
       for (int64_t tile = 0; tile < tiles; tile++) {
         // Tiles of even height: 16 rows are 8 + 8, not 14 + 2.
         const int64_t row = task.rows * tile / tiles;
@@ -267,11 +290,18 @@ class Gemm {
           }
           float* to = sums + product * plan_.sum_floats() + row * plan_.sum_stride();
           const int64_t column_product = plan_.swapped ? 0 : product;
-          for (int64_t j = 0; j < task.columns; j += kTileColumns) {
+          const float* columns = plan_.private_columns
+                                     ? own + column_product * product_floats
+                                     : panel(task.packed_batch, column_product, block, task.column / kTileColumns);
+          const Operand source = operand(task.problem, plan_.swapped, product);
+          for (int64_t j = 0; j < task.columns; j += kTileColumns, columns += plan_.panel_floats()) {
+            if (tile + 1 < tiles) {
+              prefetch_rows(source, task.row + row + height, height, k0, count, j / kTileColumns,
+                            ceil_div(task.columns, kTileColumns));
+            }
             const int64_t vectors = min_of(kTileVectors, ceil_div(task.columns - j, kLanes));
-            select_tile(height, vectors)(
-                count, row_panel, panel(task.packed_batch, column_product, block, (task.column + j) / kTileColumns),
-                to + j, plan_.sum_stride(), block > task.first_block);
+            select_tile(height, vectors)(count, row_panel, columns, to + j, plan_.sum_stride(),
+                                         block > task.first_block);
           }
         }
       }

@@ -197,12 +197,13 @@ struct Fit {
 };
 
 /// The candidates of a search put the extreme weights on points `step` apart, from `outside` beyond the ends of the
-/// code book (where they are clipped) to `inside`, in units of codes; then on a few whole codes further in, so that
-/// weights which were decoded from what the search had found are found again.
+/// code book (where they are clipped) to `inside`, in units of codes. Further in, a few whole codes are tried, and
+/// taken if they are exact: solving moves an end by less than that, so weights decoded from a fit lead back to it.
 struct Search {
   float inside, outside, step;
 };
 static constexpr float kWholeCodes = 4.0f;
+static constexpr float kExact = 0x1p-18f;
 
 /// The best scale for x ≈ scale * q.
 template <class Book>
@@ -213,11 +214,11 @@ static inline Fit fit_scale(const float* x, int n, const Search& search) {
   f32x4 best = splat(0.0f);
   f32x4 error = splat(total);
   f32x4 spread = best;
-  const auto consider = [&](f32x4 scale) {
+  const auto consider = [&](f32x4 scale, float bound) {
     const Residuals m = measure<Book>(x, n, scale, splat(0.0f));
     const f32x4 step = where(m.qq > splat(0.0f), m.rq / m.qq);
     const f32x4 solved = m.rr - m.rq * step;
-    const i32x4 better = solved < error - splat(kTie) * m.rr;
+    const i32x4 better = (solved < error - splat(kTie) * m.rr) & (solved <= splat(bound));
     best = select(better, scale + step, best);
     error = select(better, solved, error);
     spread = select(better, m.qq, spread);
@@ -226,14 +227,15 @@ static inline Fit fit_scale(const float* x, int n, const Search& search) {
   constexpr bool kTwoEnds = Book::kLow < 0.0f;
   const f32x4 lane = {0.0f, 1.0f, 2.0f, 3.0f};
   for (float at = search.outside; at >= -search.inside - kWholeCodes && at > 1.0f - Book::kHigh;) {
-    const float step = at > -search.inside || search.step > 1.0f ? search.step : 1.0f;
+    const bool within = at > -search.inside;
+    const float step = within || search.step > 1.0f ? search.step : 1.0f;
     const f32x4 ends = kTwoEnds
                            ? f32x4{Book::kLow - at, Book::kHigh + at, Book::kLow - at + step, Book::kHigh + at - step}
                            : splat(Book::kHigh + at) - splat(step) * lane;
-    consider(where(ends != splat(0.0f), splat(max) / ends));
+    consider(where(ends != splat(0.0f), splat(max) / ends), within ? total : kExact * total);
     at -= (kTwoEnds ? 2.0f : 4.0f) * step;
   }
-  for (int i = 0; i < 4 && consider(best); ++i) {
+  for (int i = 0; i < 4 && consider(best, total); ++i) {
   }
   const int least = least_lane(error, kNoise * total);
   return {best[least], 0.0f, error[least], spread[least]};

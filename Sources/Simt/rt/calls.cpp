@@ -41,9 +41,6 @@ void simt_check_alignment(unsigned long address, unsigned align) {
 unsigned simt_lane(void) {
   return g_machine.lane_of(*g_machine.current);
 }
-unsigned simt_wave_size(void) {
-  return g_machine.wave;
-}
 
 void simt_builtin(unsigned id, unsigned* out) {
   const auto& m = g_machine;

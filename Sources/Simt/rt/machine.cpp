@@ -150,8 +150,18 @@ void Machine::start_group() {
 
 /// Run every lane that can go on until it waits or ends. True if one ran.
 bool Machine::run_ready(SimdGroup& simdgroup) {
+  const uint32_t count = simdgroup.count;
+  uint32_t shuffled[kMaxWave];
+  if (order == SIMT_RANDOM) {
+    for (uint32_t i = 0; i < count; i++) {
+      const uint32_t at = static_cast<uint32_t>(next_random() % (i + 1));
+      shuffled[i] = shuffled[at];
+      shuffled[at] = i;
+    }
+  }
   bool any = false;
-  for (uint32_t lane : ordered_indices(simdgroup.count, *this)) {
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t lane = order == SIMT_RANDOM ? shuffled[i] : order == SIMT_REVERSE ? count - 1 - i : i;
     Thread& t = threads[simdgroup.first + lane];
     if (t.state != State::kReady) continue;
     any = true;

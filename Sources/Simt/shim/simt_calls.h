@@ -62,7 +62,6 @@ void simt_inactive_lane(unsigned lane);
 /// Called by sanitizing builds before a vector is copied to or from memory.
 void simt_check_alignment(unsigned long address, unsigned align);
 unsigned simt_lane(void);
-unsigned simt_wave_size(void);
 /// Components of a builtin; scalars fill `out[0]`.
 void simt_builtin(unsigned id, unsigned* out);
 unsigned long simt_buffer(unsigned index);
