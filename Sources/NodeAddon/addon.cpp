@@ -158,8 +158,11 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
     }
     completions_ = Completions::New(info.Env(), "tilewright completions", 0, 1, this);
     completions_.Unref(info.Env());  // an idle device does not keep the process alive
+    // Hooks run last in, first out: this one before Node's own, which frees `completions_` under a driver that calls
+    // it.
+    napi_add_env_cleanup_hook(info.Env(), at_exit, this);
   }
-  void Finalize(Napi::Env) override { stop(); }
+  void Finalize(Napi::Env env) override { stop(env); }
 
  private:
   struct Completion {
@@ -217,10 +220,15 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
     if (found != pending_.end()) found->second.submission->cancel = true;
   }
 
-  void close(const Napi::CallbackInfo&) { stop(); }
+  void close(const Napi::CallbackInfo& info) { stop(info.Env()); }
 
-  void stop() {
+  void stop(Napi::Env env) {
     if (!engine_) return;
+    napi_remove_env_cleanup_hook(env, at_exit, this);
+    release();
+  }
+  static void at_exit(void* self) { static_cast<NativeEngine*>(self)->release(); }
+  void release() {
     engine_.reset();  // joins the driver; completions still queued are delivered or dropped by Node
     completions_.Release();
   }

@@ -23,7 +23,9 @@ const tw_codec* tw_codec_at(int index);
 bool tw_dequantize(int format, const void* src, float* dst, int64_t n);
 
 /// Encodes `n` floats, a whole number of blocks. NaN counts as 0, infinities and values beyond the format's range
-/// saturate. The root mean square error is at most that of ggml's reference quantizer.
+/// saturate. The root mean square error is at most that of ggml's reference quantizer on every distribution of
+/// test/formats; for the blocks of one scale but IQ4_NL that holds block by block. The same bytes on every machine.
+/// Measured on one Zen 4 core, normal weights: 40 MB/s of floats (Q2_K, Q4_K, Q5_K) to 230 MB/s (MXFP4).
 bool tw_quantize(int format, const float* src, void* dst, int64_t n);
 
 #endif

@@ -51,11 +51,11 @@ static inline int8_t index_of(const int8_t* book, int8_t value) {
   return i;
 }
 
-/// Twice the distance to the next half, squared and relative: the rounding of halves can make an error below this of an
-/// exact fit.
-static inline float half_noise(uint16_t h) {
-  const int mantissa = (h & 0x7c00) != 0 ? 1024 + (h & 0x3ff) : (h & 0x3ff);
-  return mantissa != 0 ? 4.0f / static_cast<float>(mantissa * mantissa) : 1.0f;
+/// Whether an error is so small that the rounding of the scale to a half makes it (twice the distance to the next half,
+/// relative), and yet large enough to be one.
+static inline bool on_lattice(float error, uint16_t scale, float total) {
+  const float mantissa = static_cast<float>((scale & 0x7c00) != 0 ? 1024 + (scale & 0x3ff) : (scale & 0x3ff));
+  return error * mantissa * mantissa < 4.0f * total && error > kRounding * total;
 }
 
 /// Below this many steps of 2^-24 from zero, halves differ by more than 3%: all of them are tried.
@@ -73,6 +73,8 @@ static inline HalfFit fit_half_scale(const float* x, int n, const Search& search
   for (int i = 0; i < n; ++i) y[i] = x[i] - f16_to_f32(offset);
   const float total = sum_of_squares(y, n);
   HalfFit best = {0, offset, total};
+  const float max = peak(y, n);
+  if (magnitude(max) < kNegligible) return best;
   float solved = 0.0f;  // the least-squares scale for the codes of the best half
   const auto consider = [&](uint16_t h0, uint16_t h1, uint16_t h2, uint16_t h3) {
     const uint16_t halves[4] = {h0, h1, h2, h3};
@@ -88,7 +90,6 @@ static inline HalfFit fit_half_scale(const float* x, int n, const Search& search
     const uint16_t h = to_half(scale);
     return consider(half_step(h, -1), h, half_step(h, 1), half_step(h, 2));
   };
-  const float max = peak(y, n);
   const float plain = max / (Book::kLow < 0.0f ? Book::kLow : Book::kHigh);
   consider_around(plain);
   consider_around(fit_scale<Book>(y, n, search).scale);
@@ -98,10 +99,19 @@ static inline HalfFit fit_half_scale(const float* x, int n, const Search& search
     for (int h = 1; h < 2 * kCoarseHalf; h += 2)
       consider(static_cast<uint16_t>(h), static_cast<uint16_t>(h + 1), static_cast<uint16_t>(h | 0x8000),
                static_cast<uint16_t>((h + 1) | 0x8000));
-  // Weights on a lattice, or all alike: now the rounding of the scale decides, so every code is tried for the peak.
-  if (best.error < half_noise(best.scale) * total)
-    for (float code = Book::kLow; code <= Book::kHigh; code += 1.0f)
-      if (code != 0.0f) consider_around(max / code);
+  // Weights on a lattice, or all alike: now the rounding of the scale decides, so every code is tried for the peak. The
+  // lower half of the codes is not needed: twice the code with half the scale is the same.
+  if (on_lattice(best.error, best.scale, total)) {
+    uint16_t halves[4] = {0, 0, 0, 0};
+    int count = 0;
+    for (float code = Book::kLow; code <= Book::kHigh; code += 1.0f) {
+      const bool lower_half = 2.0f * code >= Book::kLow && 2.0f * code <= Book::kHigh;
+      if (lower_half || Book::nearest(splat(code))[0] != code) continue;
+      halves[count++ % 4] = to_half(max / code);
+      if (count % 4 == 0) consider(halves[0], halves[1], halves[2], halves[3]);
+    }
+    consider(halves[0], halves[1], halves[2], halves[3]);
+  }
   return best;
 }
 
@@ -113,6 +123,7 @@ static inline HalfFit fit_half_affine(const float* x, int n, const Search& searc
   const float width = range.high - range.low;
   const float total = sum_of_squares(x, n);
   HalfFit best = {0, 0, total};
+  if (magnitude(peak(x, n)) < kNegligible) return best;
   struct Candidates {
     uint16_t scale[4], offset[4];
   };
@@ -142,13 +153,13 @@ static inline HalfFit fit_half_affine(const float* x, int n, const Search& searc
   for (uint16_t& h : c.scale) h = to_half(width / static_cast<float>(kHighest));
   consider(c);
 
-  // Weights on a lattice: every pair of codes is tried for the ends of the range.
-  if (width > 0.0f && best.error < half_noise(best.scale) * total)
-    for (int first = 0; first < kHighest; ++first)
-      for (int last = first + 1; last <= kHighest; last += 4) {
+  // Weights on a lattice: every pair of codes that are more than half of the range apart is tried for the ends.
+  if (width > 0.0f && on_lattice(best.error, best.scale, total))
+    for (int span = kHighest; span > kHighest / 2; --span)
+      for (int first = 0; first + span <= kHighest; first += 4) {
         for (int lane = 0; lane < 4; ++lane) {
-          c.scale[lane] = to_half(width / static_cast<float>(last + lane - first));
-          c.offset[lane] = to_half(range.low - static_cast<float>(first) * f16_to_f32(c.scale[lane]));
+          c.scale[lane] = to_half(width / static_cast<float>(span));
+          c.offset[lane] = to_half(range.low - static_cast<float>(first + lane) * f16_to_f32(c.scale[lane]));
         }
         consider(c);
       }

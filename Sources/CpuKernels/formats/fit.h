@@ -180,8 +180,10 @@ static constexpr float kNegligible = 0x1p-26f;
 /// multiples, which is what a common factor needs.
 static constexpr float kTie = 0x1p-22f;
 
-/// The same for errors that have been measured, relative to the sum of squares of the weights.
+/// The same for errors that have been measured, relative to the sum of squares of the weights; and what is left of an
+/// exact fit in the worst case, where the offset is much larger than the weights.
 static constexpr float kNoise = 0x1p-44f;
+static constexpr float kRounding = 0x1p-38f;
 
 static inline int least_lane(f32x4 error, float noise) {
   int least = 0;

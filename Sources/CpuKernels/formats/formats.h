@@ -9,7 +9,8 @@
 //   codes(block, q, scale, min)   the integer form in weight order: q[kBlock], scale[kBlock / kGroup], min likewise
 //                                 (not written unless kHasMin; may then be null)
 //   decode(block, out)            the float form, out[kBlock]: bit-exact with ggml
-//   encode(in, block)             from in[kBlock]; see encode.h for the method
+//   encode(in, block)             from in[kBlock], for the least root mean square error (fit.h tells how);
+//                                 NaN counts as 0, infinities and weights beyond the format's range saturate
 //
 // `codes` is exact: scale * (q - kZero) - min in float, each operation rounded once, is decode's result bit for bit.
 // The codes of formats with a code book (IQ4_NL, IQ4_XS, MXFP4) are the book's entries, which are whole numbers.

@@ -1,4 +1,5 @@
 // IQ4_NL: 32 weights in 18 bytes, w = d * table[index], index in 0..15; the code is the table entry, -127..113.
+// encode saturates at 127 * 65504 = 8319008.
 #ifndef TILEWRIGHT_FORMATS_IQ4_NL_H
 #define TILEWRIGHT_FORMATS_IQ4_NL_H
 

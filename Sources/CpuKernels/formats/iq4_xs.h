@@ -1,9 +1,10 @@
 // IQ4_XS: 256 weights in 136 bytes, 8 groups of 32: w = d * (sc - 32) * table[index], sc in 0..63; the code is the
+// encode saturates at 32 * 127 * 65504 = 266208256.
 // entry.
 #ifndef TILEWRIGHT_FORMATS_IQ4_XS_H
 #define TILEWRIGHT_FORMATS_IQ4_XS_H
 
-#include "encode_super.h"
+#include "encode_scales.h"
 
 namespace tw {
 namespace {

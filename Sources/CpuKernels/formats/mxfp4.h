@@ -1,4 +1,5 @@
 // MXFP4: 32 weights in 17 bytes, w = 2^(e - 128) * (twice the e2m1 value), which is the code, -12..12.
+// encode saturates at 12 * 2^124 = 2.55e38.
 #ifndef TILEWRIGHT_FORMATS_MXFP4_H
 #define TILEWRIGHT_FORMATS_MXFP4_H
 

@@ -1,8 +1,9 @@
 // Q2_K: 256 weights in 84 bytes, 16 groups of 16: w = d * sc * q - dmin * m, q in 0..3, sc and m in 0..15.
+// encode saturates at 3 * 15 * 65504 and -15 * 65504.
 #ifndef TILEWRIGHT_FORMATS_Q2_K_H
 #define TILEWRIGHT_FORMATS_Q2_K_H
 
-#include "encode_super.h"
+#include "encode_affine.h"
 
 namespace tw {
 namespace {

@@ -1,8 +1,9 @@
 // Q3_K: 256 weights in 110 bytes, 16 groups of 16: w = d * (sc - 32) * (q - 4), q in 0..7, sc in 0..63.
+// encode saturates at 4 * 32 * 65504 = 8384512.
 #ifndef TILEWRIGHT_FORMATS_Q3_K_H
 #define TILEWRIGHT_FORMATS_Q3_K_H
 
-#include "encode_super.h"
+#include "encode_scales.h"
 
 namespace tw {
 namespace {

@@ -1,4 +1,5 @@
 // Q4_0: 32 weights in 18 bytes, w = d * (q - 8), q in 0..15.
+// encode saturates at 8 * 65504 = 524032.
 #ifndef TILEWRIGHT_FORMATS_Q4_0_H
 #define TILEWRIGHT_FORMATS_Q4_0_H
 

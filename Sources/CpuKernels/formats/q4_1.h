@@ -1,4 +1,5 @@
 // Q4_1: 32 weights in 20 bytes, w = d * q + m, q in 0..15.
+// encode saturates at 16 * 65504 and -65504.
 #ifndef TILEWRIGHT_FORMATS_Q4_1_H
 #define TILEWRIGHT_FORMATS_Q4_1_H
 

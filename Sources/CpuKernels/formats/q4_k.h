@@ -1,8 +1,9 @@
 // Q4_K: 256 weights in 144 bytes, 8 groups of 32: w = d * sc * q - dmin * m, q in 0..15, sc and m in 0..63.
+// encode saturates at 15 * 63 * 65504 and -63 * 65504.
 #ifndef TILEWRIGHT_FORMATS_Q4_K_H
 #define TILEWRIGHT_FORMATS_Q4_K_H
 
-#include "encode_super.h"
+#include "encode_affine.h"
 
 namespace tw {
 namespace {

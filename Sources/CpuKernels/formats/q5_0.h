@@ -1,4 +1,5 @@
 // Q5_0: 32 weights in 22 bytes, w = d * (q - 16), q in 0..31.
+// encode saturates at 16 * 65504 = 1048064.
 #ifndef TILEWRIGHT_FORMATS_Q5_0_H
 #define TILEWRIGHT_FORMATS_Q5_0_H
 

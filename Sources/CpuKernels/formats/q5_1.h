@@ -1,4 +1,5 @@
 // Q5_1: 32 weights in 24 bytes, w = d * q + m, q in 0..31.
+// encode saturates at 32 * 65504 and -65504.
 #ifndef TILEWRIGHT_FORMATS_Q5_1_H
 #define TILEWRIGHT_FORMATS_Q5_1_H
 

@@ -1,8 +1,9 @@
 // Q5_K: 256 weights in 176 bytes, 8 groups of 32: w = d * sc * q - dmin * m, q in 0..31, sc and m in 0..63.
+// encode saturates at 31 * 63 * 65504 and -63 * 65504.
 #ifndef TILEWRIGHT_FORMATS_Q5_K_H
 #define TILEWRIGHT_FORMATS_Q5_K_H
 
-#include "encode_super.h"
+#include "encode_affine.h"
 
 namespace tw {
 namespace {

@@ -1,8 +1,9 @@
 // Q6_K: 256 weights in 210 bytes, 16 groups of 16: w = d * sc * (q - 32), q in 0..63, sc in -128..127.
+// encode saturates at 32 * 128 * 65504 = 268304384.
 #ifndef TILEWRIGHT_FORMATS_Q6_K_H
 #define TILEWRIGHT_FORMATS_Q6_K_H
 
-#include "encode_super.h"
+#include "encode_scales.h"
 
 namespace tw {
 namespace {

@@ -1,4 +1,5 @@
 // Q8_0: 32 weights in 34 bytes, w = d * q, q in -128..127.
+// encode saturates at 127 * 65504 = 8319008 (the code -128 is read, not written).
 #ifndef TILEWRIGHT_FORMATS_Q8_0_H
 #define TILEWRIGHT_FORMATS_Q8_0_H
 

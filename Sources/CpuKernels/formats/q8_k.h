@@ -1,4 +1,5 @@
 // Q8_K: 256 weights in 292 bytes, w = d * q, d a float, q in -128..127; bsums (sums of 16 codes) are not read.
+// encode saturates at the largest float (the code -128 is read, not written).
 #ifndef TILEWRIGHT_FORMATS_Q8_K_H
 #define TILEWRIGHT_FORMATS_Q8_K_H
 

@@ -7,7 +7,11 @@
 //   min         float -scale * sum(codes), to be multiplied by the group's min
 #pragma once
 
+#if defined(TW_NEON)
+#include "unpack_neon.h"
+#else
 #include "unpack_256.h"
+#endif
 
 namespace tw {
 namespace TW_ISA {
@@ -52,6 +56,8 @@ struct ActivationOrder {
   bool has_min;
   /// [slice][step][lane]: which dword of the unit's weights
   const uint16_t* dwords;
+  /// [slice][lane]: which group of the unit
+  const uint16_t* groups;
 
   int64_t units(int64_t k) const { return ceil_div(k, weights); }
   int64_t slice_bytes() const { return static_cast<int64_t>(steps + 2) * kVectorBytes; }
@@ -62,12 +68,16 @@ template <class F>
 struct OrderTable {
   using S = Shape<F>;
   uint16_t dwords[S::kSlices * S::kSteps * kLanes] = {};
+  uint16_t groups[S::kSlices * kLanes] = {};
   constexpr OrderTable() {
     int i = 0;
     for (int slice = 0; slice < S::kSlices; slice++) {
       for (int step = 0; step < S::kSteps; step++) {
         for (int lane = 0; lane < kLanes; lane++)
           dwords[i++] = static_cast<uint16_t>(Unpack<F>::dword(slice, step, lane));
+      }
+      for (int lane = 0; lane < kLanes; lane++) {
+        groups[slice * kLanes + lane] = static_cast<uint16_t>(lane_group<F>(slice, lane));
       }
     }
   }
@@ -78,7 +88,8 @@ constexpr OrderTable<F> kOrderTable{};
 template <class F>
 constexpr ActivationOrder activation_order() {
   using S = Shape<F>;
-  return {S::kWeights, S::kSlices, S::kSteps, F::kGroup, stored_zero<F>(), F::kHasMin, kOrderTable<F>.dwords};
+  return {S::kWeights,           S::kSlices,           S::kSteps, F::kGroup, stored_zero<F>(), F::kHasMin,
+          kOrderTable<F>.dwords, kOrderTable<F>.groups};
 }
 
 /// The correction of a group as the four bytes that a record holds.
@@ -112,8 +123,9 @@ inline void arrange(const ActivationOrder& order, const Q8Rows& q8, int64_t row,
     for (int lane = 0; lane < kLanes; lane++) {
       float scale = 0;
       uint32_t correct = 0;
-      if (dwords[lane] < present) {
-        const int64_t index = start + dwords[lane] / order.steps * order.group;
+      const int64_t group = order.groups[slice * kLanes + lane];
+      if (group * order.steps < present) {
+        const int64_t index = start + group * order.group;
         scale = q8.scale(row, index);
         correct = correction(order, scale, q8.sum(row, index, order.group));
       }

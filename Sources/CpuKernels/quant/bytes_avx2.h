@@ -7,6 +7,11 @@ namespace tw {
 namespace TW_ISA {
 namespace {
 
+/// Keeps a value that is used several times in a register: compilers would read memory operands again instead.
+inline void keep(Bytes& x) {
+  asm("" : "+x"(x));
+}
+
 inline Bytes load_quads(const uint8_t* p, int64_t odd, int64_t) {
   return (Bytes)_mm256_set_m128i((__m128i)load_quad(p + odd), (__m128i)load_quad(p));
 }

@@ -7,6 +7,11 @@ namespace tw {
 namespace TW_ISA {
 namespace {
 
+/// Keeps a value that is used several times in a register: compilers would read memory operands again instead.
+inline void keep(Bytes& x) {
+  asm("" : "+v"(x));
+}
+
 inline Bytes load_quads(const uint8_t* p, int64_t odd, int64_t pair) {
   __m512i x = _mm512_castsi128_si512((__m128i)load_quad(p));
   x = _mm512_inserti32x4(x, (__m128i)load_quad(p + odd), 1);

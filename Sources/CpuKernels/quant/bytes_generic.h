@@ -5,6 +5,8 @@ namespace tw {
 namespace TW_ISA {
 namespace {
 
+inline void keep(Bytes&) {}
+
 inline Bytes load_quads(const uint8_t* p, int64_t, int64_t) {
   return load_vector(p);
 }

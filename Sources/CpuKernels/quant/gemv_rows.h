@@ -2,6 +2,7 @@
 #pragma once
 
 #include "activations.h"
+#include "group_dot.h"
 
 namespace tw {
 namespace TW_ISA {
@@ -35,11 +36,13 @@ inline void multiply_unit(const Unit<F> (&w)[kRows], const uint8_t* record, F32 
     const F32 scale = (F32)load_vector(record + S::kSteps * kVectorBytes);
     const Bytes correct = load_vector(record + (S::kSteps + 1) * kVectorBytes);
     const I32 start = F::kHasMin ? I32{} : (I32)correct;
-    Dot<Stored<F>> dot[kRows];
+    GroupDot<F> dot[kRows];
+#pragma GCC unroll 4
     for (int r = 0; r < kRows; r++) dot[r].start(start);
 #pragma GCC unroll 8
     for (int step = 0; step < S::kSteps; step++) {
-      const Bytes a = load_vector(record + step * kVectorBytes);
+      Bytes a = load_vector(record + step * kVectorBytes);
+      if (kRows > 1) keep(a);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; r++) dot[r].add(w[r].codes[slice][step], a, step);
     }

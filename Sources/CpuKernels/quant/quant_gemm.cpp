@@ -116,7 +116,7 @@ struct PanelTable {
           codes[slice][step][lane] =
               static_cast<int32_t>(dword / S::kSteps * panel_group_bytes(S::kSteps) + dword % S::kSteps * kTileBytes);
         }
-        const int group = Unpack<F>::dword(slice, 0, lane) / S::kSteps;
+        const int group = lane_group<F>(slice, lane);
         scales[slice][lane] = static_cast<int32_t>(group * panel_group_bytes(S::kSteps) + S::kSteps * kTileBytes);
       }
     }

@@ -72,11 +72,18 @@ struct Unit {
   F32 min[Shape<F>::kSlices];  // not set unless F::kHasMin
 };
 
-/// Any format, through its scalar `codes`: lanes are the groups in order, steps the dwords of a group in order.
+/// Any format, through its scalar `codes`: lanes are the groups in order, steps the dwords of a group in order; on Arm
+/// all dwords lie in order (unpack_neon.h).
 template <class F>
 struct Unpack {
   using S = Shape<F>;
-  static constexpr int dword(int slice, int step, int lane) { return (slice * kLanes + lane) * S::kSteps + step; }
+  static constexpr int dword(int slice, int step, int lane) {
+#if defined(TW_NEON)
+    return (slice * S::kSteps + step) * kLanes + lane;
+#else
+    return (slice * kLanes + lane) * S::kSteps + step;
+#endif
+  }
 
   static void load(const uint8_t* p, Unit<F>& unit) {
     constexpr int groups = S::kWeights / F::kGroup;
@@ -101,6 +108,16 @@ struct Unpack {
     }
   }
 };
+
+/// The group that a lane of a slice's dot products, scales and mins belongs to.
+template <class F>
+constexpr int lane_group(int slice, int lane) {
+#if defined(TW_NEON)
+  return slice * kLanes + lane;
+#else
+  return Unpack<F>::dword(slice, 0, lane) / Shape<F>::kSteps;
+#endif
+}
 
 /// A unit of which only the first `blocks` blocks exist; the rest has zero scales.
 template <class F>

@@ -24,7 +24,7 @@ struct GroupOrder {
   constexpr GroupOrder() {
     for (int slice = 0; slice < Shape<F>::kSlices; slice++) {
       for (int lane = 0; lane < kLanes; lane++) {
-        order[slice][lane] = static_cast<uint8_t>(Unpack<F>::dword(slice, 0, lane) / Shape<F>::kSteps);
+        order[slice][lane] = static_cast<uint8_t>(lane_group<F>(slice, lane));
       }
     }
   }
@@ -39,41 +39,6 @@ inline Quad in_lane_order(Quad groups, int slice) {
 /// Bytes of the groups of a slice where lanes are groups in order: eight of each of two super-blocks (of one, of half).
 inline Quad slice_bytes(uint64_t first, uint64_t second, int slice) {
   return kLanes == 16 ? make_quad(first, second) : make_quad(first >> (kLanes * 8 * slice % 64), 0);
-}
-
-struct Scales6 {
-  uint64_t scales, mins;  // a byte per group
-};
-/// Q4_K's and Q5_K's 12 bytes, as unpack_scales_mins_6.
-inline Scales6 scales_mins_6(const uint8_t* p) {
-  const uint32_t a = read<uint32_t>(p);
-  const uint32_t b = read<uint32_t>(p + 4);
-  const uint32_t c = read<uint32_t>(p + 8);
-  const uint32_t scales_high = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
-  const uint32_t mins_high = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
-  return {(a & 0x3f3f3f3f) | static_cast<uint64_t>(scales_high) << 32,
-          (b & 0x3f3f3f3f) | static_cast<uint64_t>(mins_high) << 32};
-}
-/// Q3_K's 12 bytes, as unpack_scales_6.
-inline Quad scales_6(const uint8_t* p) {
-  const uint64_t low = read<uint64_t>(p);
-  const uint64_t top = read<uint32_t>(p + 8);
-  const uint64_t top_first = (top << 4 & 0x30303030) | (top << 2 & 0x30303030) << 32;
-  const uint64_t top_last = (top & 0x30303030) | (top >> 2 & 0x30303030) << 32;
-  constexpr uint64_t nibbles = 0x0f0f0f0f0f0f0f0f;
-  return make_quad((low & nibbles) | top_first, (low >> 4 & nibbles) | top_last);
-}
-/// IQ4_XS's scales, from scales_h (two bits each) and scales_l (four).
-inline uint64_t iq4_xs_scales(const uint8_t* p) {
-  uint64_t high = read<uint16_t>(p);
-  high = (high | high << 24) & 0x000000ff000000ff;
-  high = (high | high << 12) & 0x000f000f000f000f;
-  high = (high | high << 6) & 0x0303030303030303;
-  uint64_t low = read<uint32_t>(p + 2);
-  low = (low | low << 16) & 0x0000ffff0000ffff;
-  low = (low | low << 8) & 0x00ff00ff00ff00ff;
-  low = (low | low << 4) & 0x0f0f0f0f0f0f0f0f;
-  return low | high << 4;
 }
 
 /// Lanes of a Q4_K and a Q5_K unit: quad c belongs to 64 weights, whose four groups are the low and high nibbles of

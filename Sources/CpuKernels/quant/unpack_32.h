@@ -2,7 +2,7 @@
 // kLanes blocks are transposed as dwords, so that vector t holds dword t of every block.
 #pragma once
 
-#include "unpack.h"
+#include "scales.h"
 
 namespace tw {
 namespace TW_ISA {
@@ -72,14 +72,6 @@ struct Blocks32 {
     unit.min[0] = -narrow_f16(header >> 16);
   }
 };
-
-/// The 16 entries of a code book in every quad, as stored codes.
-template <class F>
-inline Bytes code_book(const int8_t (&values)[16]) {
-  Quad book;
-  for (int i = 0; i < 16; i++) book[i] = static_cast<uint8_t>(values[i] + Stored<F>::kOffset);
-  return splat_quad(book);
-}
 
 template <>
 struct Unpack<Q4_0> : Blocks32<Q4_0> {
