@@ -25,7 +25,7 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/package/**', 'test/testbed/**'],
+          exclude: ['test/package/**', 'test/testbed/**', 'test/metal/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -36,7 +36,7 @@ export default defineConfig({
           ...common,
           // Compiles shaders and runs them in processes of its own; needs clang 19.
           name: 'testbed',
-          include: ['test/testbed/**/*.test.ts'],
+          include: ['test/{testbed,metal}/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
