@@ -40,7 +40,7 @@ describe('the published tarballs', () => {
       /^package\/bin\/[\w-]+\.(js|d\.ts)$/,
       /^package\/Sources\/[\w/-]+\.(h|c|cpp|swift|modulemap)$/,
       // Standard headers of the shading languages have no extension.
-      /^package\/Sources\/Simt\/shim\/[\w/-]+$/,
+      /^package\/Sources\/Simt\/shim\/[\w/-]+(\.inc)?$/,
       /^package\/(metal|hip)\/[\w/-]+\.(h|metal|hip|md)$/,
     ];
     const files = await contents(main);
