@@ -11,8 +11,10 @@ export type Order = 'forward' | 'reverse' | { readonly random: number };
 
 export interface BufferArgument {
   readonly index: number;
-  /** Contents, or just the size of an output: then it starts as NaN bits. */
-  readonly data: Uint8Array | { readonly bytes: number };
+  /** Contents, or just the size of an output: then it starts as NaN bits. `null` is a null pointer (HIP). */
+  readonly data: Uint8Array | { readonly bytes: number } | null;
+  /** Where the kernel's pointer points to, in bytes from the start of the memory. */
+  readonly offset?: number;
   /** Every byte of it has to be written. */
   readonly mustWrite?: boolean;
   /** Shares the memory of the buffer with that index (an operation in place). */
@@ -117,6 +119,7 @@ const FLAG_READ_ONLY = 1;
 const FLAG_CONSTANT = 2;
 const FLAG_OUTPUT = 4;
 const FLAG_MUST_WRITE = 8;
+const FLAG_NULL = 16;
 const OPTION_COUNT = 2;
 const DEFAULT_TIMEOUT = 60;
 
@@ -229,6 +232,10 @@ function encode(module: CompiledModule, kernel: KernelSignature, request: Dispat
     const parameter = kernel.parameters.find((p) => p.kind === 'buffer' && p.index === buffer.index);
     const shared = request.buffers.some((b) => b.sameAs === buffer.index && writable(b.index));
     const readOnly = !writable(buffer.index) && !shared;
+    if (buffer.data === null) {
+      lines.push(`buffer ${buffer.index} ${FLAG_NULL} 0 -1 0 ${parameter?.name ?? '-'}`);
+      continue;
+    }
     const bytes = buffer.data instanceof Uint8Array ? buffer.data.byteLength : buffer.data.bytes;
     const output = !(buffer.data instanceof Uint8Array);
     // A buffer that is written through another index has to be device memory, whatever this parameter says.
@@ -238,7 +245,9 @@ function encode(module: CompiledModule, kernel: KernelSignature, request: Dispat
       (constant ? FLAG_CONSTANT : 0) |
       (output ? FLAG_OUTPUT : 0) |
       (buffer.mustWrite === true ? FLAG_MUST_WRITE : 0);
-    lines.push(`buffer ${buffer.index} ${flags} ${bytes} ${buffer.sameAs ?? -1} ${parameter?.name ?? '-'}`);
+    lines.push(
+      `buffer ${buffer.index} ${flags} ${bytes} ${buffer.sameAs ?? -1} ${buffer.offset ?? 0} ${parameter?.name ?? '-'}`,
+    );
     if (buffer.sameAs !== undefined) continue;
     if (buffer.data instanceof Uint8Array) input.push(buffer.data);
     if (!readOnly) outputs.push({ index: buffer.index, bytes });

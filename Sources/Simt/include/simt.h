@@ -29,10 +29,11 @@ int simt_set_constant(simt_module* module, uint32_t id, const void* value, size_
 void simt_clear_constants(simt_module* module);
 
 enum simt_buffer_flags {
-  SIMT_BUFFER_READ_ONLY = 1, /* the kernel cannot write it: `device const` or `constant` */
-  SIMT_BUFFER_CONSTANT = 2,  /* the constant address space: counted apart */
-  SIMT_BUFFER_OUTPUT = 4,    /* starts undefined: filled with NaN bits, and reading it before writing is reported */
-  SIMT_BUFFER_MUST_WRITE = 8 /* every byte of it has to be written */
+  SIMT_BUFFER_READ_ONLY = 1,  /* the kernel cannot write it: `device const` or `constant` */
+  SIMT_BUFFER_CONSTANT = 2,   /* the constant address space: counted apart */
+  SIMT_BUFFER_OUTPUT = 4,     /* starts undefined: filled with NaN bits, and reading it before writing is reported */
+  SIMT_BUFFER_MUST_WRITE = 8, /* every byte of it has to be written */
+  SIMT_BUFFER_NULL = 16       /* a null pointer: the kernel may compare it, and has no memory behind it */
 };
 
 typedef struct {
@@ -42,6 +43,7 @@ typedef struct {
   uint64_t size;
   int32_t same_as;  /* -1, or the index of another binding whose memory this one shares */
   const char* name; /* for reports; may be NULL */
+  uint64_t offset;  /* of the kernel's pointer in the memory, which it may also follow backwards */
 } simt_binding;
 
 enum simt_order { SIMT_FORWARD = 0, SIMT_REVERSE = 1, SIMT_RANDOM = 2 };

@@ -15,6 +15,7 @@ namespace simt {
 
 constexpr uint32_t kMaxThreads = 1024;  // per threadgroup, Metal and HIP alike
 constexpr uint32_t kPublishBytes = 64;
+constexpr uint32_t kNotBound = ~0u, kNullPointer = ~1u;  // in place of an arena slot
 
 enum class State : uint8_t { kReady, kCollective, kSimdBarrier, kGroupBarrier, kDone };
 
@@ -52,7 +53,8 @@ struct Machine {
   uint32_t order = SIMT_FORWARD;
   uint64_t random = 0;
   std::vector<uint32_t> threadgroup_arguments;
-  uint32_t slot_of[kMaxBuffers + 1] = {};  // arena slot of each buffer index, 0xFFFFFFFF: not bound
+  uint32_t slot_of[kMaxBuffers + 1] = {};  // arena slot of each buffer index, or one of the two below
+  uint64_t offset_of[kMaxBuffers + 1] = {};
 
   // The running threadgroup.
   uint32_t group[3] = {0, 0, 0}, group_threads[3] = {0, 0, 0};

@@ -90,6 +90,7 @@ std::string validate(const simt_module& module, const simt_dispatch& d) {
     const simt_binding& b = d.bindings[i];
     if (b.index >= simt::kMaxBuffers) return "buffer indices go from 0 to 30";
     if (b.size > simt::kMaxBufferBytes) return "a buffer is larger than 2 GB";
+    if (b.offset > simt::kMaxBufferBytes) return "an offset is larger than 2 GB";
     for (uint32_t j = 0; j < i; j++) {
       if (d.bindings[j].index == b.index) return "buffer " + std::to_string(b.index) + " is bound twice";
     }
@@ -112,7 +113,7 @@ void unwritten(const simt_dispatch& d) {
   auto& m = g_machine;
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
-    if (!(b.flags & SIMT_BUFFER_MUST_WRITE) || b.same_as >= 0) continue;
+    if (!(b.flags & SIMT_BUFFER_MUST_WRITE) || b.same_as >= 0 || (b.flags & SIMT_BUFFER_NULL)) continue;
     const simt::Slot& slot = m.arena.slot(b.index);
     uint64_t missing = 0, first = 0;
     for (uint64_t at = 0; at < b.size; at++) {
@@ -183,12 +184,15 @@ void write_counters(std::ostringstream& out, const simt_dispatch& d) {
     }
   }
   out << "},\"buffers\":[";
+  bool separate = false;
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
     const simt::Slot& slot = m.arena.slot(slot_index(b));
     uint64_t read = 0, written = 0;
+    if (b.flags & SIMT_BUFFER_NULL) continue;
     for (uint8_t t : slot.touched) read += t & 1, written += t >> 1;
-    out << (i ? "," : "") << "{";
+    out << (separate ? "," : "") << "{";
+    separate = true;
     put(out, "index", b.index);
     put(out, "bytes", b.size);
     put(out, "distinctBytesRead", read);
@@ -259,10 +263,12 @@ std::string bind(const simt_dispatch& d) {
   auto& m = g_machine;
   m.arena.release_all();
   if (!m.arena.open()) return "the system refuses 256 GB of address space (is `ulimit -v` set?)";
-  std::fill(std::begin(m.slot_of), std::end(m.slot_of), ~0u);
+  std::fill(std::begin(m.slot_of), std::end(m.slot_of), simt::kNotBound);
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
-    if (b.same_as >= 0) continue;
+    m.offset_of[b.index] = b.offset;
+    if (b.flags & SIMT_BUFFER_NULL) m.slot_of[b.index] = simt::kNullPointer;
+    if (b.same_as >= 0 || (b.flags & SIMT_BUFFER_NULL)) continue;
     const uint32_t index = slot_index(b);
     m.slot_of[b.index] = index;
     const bool read_only = b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT);
@@ -392,7 +398,8 @@ char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
   if (!m.aborted) unwritten(d);
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
-    if (b.same_as < 0 && (b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT)) == 0 && b.size > 0) {
+    const bool input = b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT | SIMT_BUFFER_NULL);
+    if (b.same_as < 0 && !input && b.size > 0) {
       std::memcpy(b.data, reinterpret_cast<void*>(m.arena.slot(b.index).begin), b.size);
     }
   }

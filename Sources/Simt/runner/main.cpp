@@ -10,7 +10,7 @@
 //   order <0 forward, 1 reverse, 2 random> <seed>
 //   options <simt_dispatch_flags> <max threads or 0> <processor seconds>
 //   threadgroup <bytes>...
-//   buffer <index> <flags> <bytes> <same as, or -1> <name or ->
+//   buffer <index> <flags> <bytes> <same as, or -1> <offset> <name or ->
 //   end
 // Answer: a line of JSON, then the bytes of the buffers that are not read-only, in the same order.
 #include <sys/time.h>
@@ -82,7 +82,7 @@ int main() {
     } else if (what == "buffer") {
       simt_binding b{};
       std::string name;
-      words >> b.index >> b.flags >> b.size >> b.same_as >> name;
+      words >> b.index >> b.flags >> b.size >> b.same_as >> b.offset >> name;
       names.push_back(name);
       bindings.push_back(b);
     } else {
@@ -93,7 +93,7 @@ int main() {
     bindings[i].name = names[i] == "-" ? nullptr : names[i].c_str();
     bindings[i].data = std::malloc(bindings[i].size + 1);
     if (bindings[i].data == nullptr) refuse("no memory for the buffers");
-    const bool output = (bindings[i].flags & SIMT_BUFFER_OUTPUT) || bindings[i].same_as >= 0;
+    const bool output = (bindings[i].flags & (SIMT_BUFFER_OUTPUT | SIMT_BUFFER_NULL)) || bindings[i].same_as >= 0;
     if (!output &&
         !std::cin.read(static_cast<char*>(bindings[i].data), static_cast<std::streamsize>(bindings[i].size))) {
       refuse("the request's buffers are cut short");
@@ -125,7 +125,7 @@ int main() {
   std::fputc('\n', stdout);
   simt_free(report);
   for (const simt_binding& b : bindings) {
-    const bool input = b.same_as >= 0 || (b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT));
+    const bool input = b.same_as >= 0 || (b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT | SIMT_BUFFER_NULL));
     if (!input) std::fwrite(b.data, 1, b.size, stdout);
   }
   std::fflush(stdout);
