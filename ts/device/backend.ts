@@ -1,4 +1,5 @@
 import type { Launch } from './command-list.ts';
+import type { ElementwiseCatalogue } from './elementwise.ts';
 
 /** Where kernels run. */
 export type BackendName = 'cpu' | 'metal' | 'hip';
@@ -18,6 +19,18 @@ export interface Capabilities {
   readonly int8Dot: boolean;
   /** Names of the kernels that this device runs. */
   readonly kernels: ReadonlySet<string>;
+  /** GPUs: lanes that run in step, a simdgroup or wave. */
+  readonly waveSize?: 32 | 64;
+  /** GPUs: memory that a threadgroup may share (threadgroup memory, LDS), in bytes. */
+  readonly maxThreadgroupBytes?: number;
+  /** GPUs: threads of a threadgroup. */
+  readonly maxThreadgroupThreads?: number;
+  /** Metal: 8 by 8 matrices across a simdgroup. */
+  readonly simdgroupMatrix?: boolean;
+  /** Metal: bfloat in shaders. */
+  readonly bfloat?: boolean;
+  /** GPUs: host and device share memory, so that nothing is copied between them. */
+  readonly unifiedMemory?: boolean;
 }
 
 /** Memory of a back end. Offsets and lengths are in bytes. */
@@ -55,6 +68,7 @@ export interface BackendRun {
 /** What a back end has to provide. Everything else (tensors, checks, timing, async) is written once, in `Device`. */
 export interface Backend {
   readonly capabilities: Capabilities;
+  readonly elementwise: ElementwiseCatalogue;
   /** @throws ERR_OUT_OF_MEMORY */
   allocate(byteLength: number): BackendMemory;
   /** @throws ERR_FILE */

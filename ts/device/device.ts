@@ -6,6 +6,7 @@ import { getQuantFormat, rowBytes } from '../tensor/quant-format.ts';
 import type { Backend, BackendMapping, Capabilities } from './backend.ts';
 import { DeviceBuffer } from './buffer.ts';
 import type { Command, CommandList, Launch } from './command-list.ts';
+import type { ElementwiseCatalogue } from './elementwise.ts';
 import { type CommandTiming, Submission, type SubmissionResult } from './submission.ts';
 import { QuantizedTensor, Tensor } from './tensor.ts';
 
@@ -37,6 +38,10 @@ export class Device implements AsyncDisposable {
   }
   get capabilities(): Capabilities {
     return this.#backend.capabilities;
+  }
+  /** How copies, softmax and dequantization become launches here; use the functions of the package instead. */
+  get elementwise(): ElementwiseCatalogue {
+    return this.#backend.elementwise;
   }
   get disposed(): boolean {
     return this.#closing !== null;

@@ -1,11 +1,10 @@
 import { TilewrightError } from '../errors.ts';
-import { copy } from '../kernels/elementwise.ts';
 import { MAX_RANK } from '../kernels/types.ts';
 import { DTYPES, type DType } from '../tensor/dtype.ts';
 import { Layout, type Range, type Shape } from '../tensor/layout.ts';
 import { type QuantFormatInfo, rowBytes } from '../tensor/quant-format.ts';
 import type { DeviceBuffer } from './buffer.ts';
-import { type Binding, type Launch, launch } from './command-list.ts';
+import type { Binding, Launch } from './command-list.ts';
 import type { Device } from './device.ts';
 
 /** What dense and quantized tensors share: they hold a buffer until disposed. */
@@ -244,12 +243,5 @@ export function copyLaunch(from: Tensor, to: Tensor): Launch {
       { details: { from: from.shape, to: to.shape } },
     );
   }
-  const lead = new Array<number>(MAX_RANK - from.rank).fill(1);
-  const pad = (values: readonly number[]) => [...lead.map(() => 0), ...values];
-  return launch(copy, {
-    buffers: { src: from.binding, dst: to.binding },
-    constants: { src_dtype: DTYPES[from.dtype].id, dst_dtype: DTYPES[to.dtype].id },
-    params: { shape: [...lead, ...from.shape], src_stride: pad(from.strides), dst_stride: pad(to.strides) },
-    label: 'copy',
-  });
+  return from.device.elementwise.copy(from, to);
 }

@@ -5,12 +5,12 @@ import type { Tensor } from '../device/tensor.ts';
 import { TilewrightError } from '../errors.ts';
 import { type MatmulArgs, MatmulVariant, type Precision } from './args.ts';
 import { SelectionCache } from './cache.ts';
-import { CANDIDATES } from './candidates.ts';
+import type { MatmulCatalogue, Plan } from './catalogue.ts';
+import { matmulCatalogue } from './catalogues.ts';
 import { type CustomMatmulKernel, customCommand } from './custom.ts';
 import { type CandidateVerdict, type Explanation, explanation } from './explain.ts';
-import { makePlan, matmulCommand, type Plan, quantizeCommand } from './plan.ts';
 import { describe, type MatmulProblem } from './problem.ts';
-import { defaultTuning, MAX_ROWS, type TuningEntry } from './tuning.ts';
+import type { TuningEntry, TuningLimits } from './tuning.ts';
 
 /** Plain numbers that are kept as tensors; a model uses a handful. */
 const MAX_CONSTANTS = 256;
@@ -43,11 +43,10 @@ export interface EncodedMatmul {
   readonly selection: Selection;
 }
 
-/** Rounded activations that a later command of the same list may use again. */
-interface Rounded {
+/** What the working space holds, so that a later call of the same list may use it again. */
+interface Prepared {
   readonly a: Tensor;
-  readonly m: number;
-  readonly buffer: DeviceBuffer;
+  readonly preparation: string;
 }
 
 /**
@@ -58,6 +57,7 @@ export class MatmulDispatcher implements Disposable {
   readonly device: Device;
   readonly tuning: TuningEntry;
   readonly precision: Precision;
+  readonly #catalogue: MatmulCatalogue;
   readonly #cache = new SelectionCache<Choice>();
   readonly #custom = new Map<string, CustomMatmulKernel>();
   /** Numbers given as affine entries, as tensors. */
@@ -68,16 +68,10 @@ export class MatmulDispatcher implements Disposable {
   constructor(device: Device, options: DispatcherOptions = {}) {
     this.device = device;
     this.precision = options.precision ?? 'exact';
-    const tuning = { ...defaultTuning(device.capabilities), ...options.tuning };
-    for (const name of Object.keys(MAX_ROWS) as (keyof TuningEntry)[]) {
-      const value = tuning[name];
-      if (!Number.isInteger(value) || value < 1 || value > MAX_ROWS[name]) {
-        throw new TilewrightError(
-          'ERR_INVALID_ARGUMENT',
-          `tuning.${name} must be a whole number from 1 to ${MAX_ROWS[name]}, not ${value}.`,
-        );
-      }
-    }
+    this.#catalogue = matmulCatalogue(device.backend);
+    const defaults = this.#catalogue.defaultTuning(device.capabilities);
+    const tuning = { ...defaults, ...options.tuning } as TuningEntry;
+    checkTuning(tuning, this.#catalogue.limits);
     this.tuning = Object.freeze(tuning);
   }
 
@@ -139,30 +133,27 @@ export class MatmulDispatcher implements Disposable {
   encodeAll(list: readonly MatmulArgs[]): EncodedMatmul[] {
     if (this.#disposed) throw new TilewrightError('ERR_DISPOSED', 'This dispatcher was disposed.');
     const choices = list.map((args) => this.#choose(args));
-    const scratchBytes = choices.reduce((most, { plan }) => Math.max(most, plan?.q8Bytes ?? 0), 0);
-    const scratch = this.#reserve(scratchBytes);
+    const scratch = this.#reserve(choices.reduce((most, { plan }) => Math.max(most, plan?.scratchBytes ?? 0), 0));
+    const constant = (value: number | Tensor | undefined) => this.#constant(value);
     const results: EncodedMatmul[] = [];
-    let rounded: Rounded | null = null;
+    let held: Prepared | null = null;
     try {
       list.forEach((args, i) => {
         const { plan, custom, problem } = choices[i]!;
         const out = args.out ?? this.device.empty(problem.outShape, { dtype: problem.outDType });
         const commands: Command[] = [];
         results.push({ out, commands, selection: choices[i]! });
-        if (custom !== null) {
-          commands.push(customCommand(custom, problem, args, out));
-          rounded = null;
+        if (plan === null) {
+          commands.push(customCommand(custom!, problem, args, out));
+          held = null;
           return;
         }
-        let q8: DeviceBuffer | null = null;
-        if (plan!.q8Bytes > 0) {
-          q8 = scratch!;
-          const reusable: boolean = rounded !== null && sameView(rounded.a, args.a) && rounded.m === problem.m;
-          if (!reusable) commands.push(quantizeCommand(problem, args.a, q8));
-          rounded = { a: args.a, m: problem.m, buffer: q8 };
-        }
-        commands.push(matmulCommand(plan!, { args, out, constant: (value) => this.#constant(value) }, q8));
-        if (rounded !== null && rounded.a.buffer === out.buffer) rounded = null;
+        const { preparation, scratchBytes } = plan;
+        const prepared: boolean = held !== null && held.preparation === preparation && sameView(held.a, args.a);
+        commands.push(...this.#catalogue.commands(plan, { args, out, scratch, prepared, constant }));
+        if (preparation !== null) held = { a: args.a, preparation };
+        else if (scratchBytes > 0) held = null;
+        if (held !== null && held.a.buffer === out.buffer) held = null;
       });
     } catch (error) {
       results.forEach(({ out }, i) => {
@@ -195,14 +186,14 @@ export class MatmulDispatcher implements Disposable {
     const { capabilities } = this.device;
     const forced = (variant: MatmulVariant) =>
       wanted === undefined || wanted === variant ? null : `variant ${wanted} was asked for`;
-    const builtin = CANDIDATES.map((candidate) => ({
+    const builtin = this.#catalogue.candidates.map((candidate) => ({
       variant: candidate.variant,
-      kernel: candidate.kernel as string,
+      kernel: candidate.kernel,
       priority: 0,
       custom: null as CustomMatmulKernel | null,
       refused: forced(candidate.variant) ?? candidate.refuse(problem, capabilities),
-      yields: wanted === candidate.variant ? null : candidate.yields(problem, this.tuning),
-      because: () => candidate.because(problem, this.tuning),
+      yields: wanted === candidate.variant ? null : candidate.yields(problem, this.tuning, capabilities),
+      because: () => candidate.because(problem, this.tuning, capabilities),
     }));
     const custom = [...this.#custom.values()].map((kernel) => {
       const supports = kernel.supports(problem);
@@ -232,12 +223,12 @@ export class MatmulDispatcher implements Disposable {
         ? null
         : {
             custom: taken.custom,
-            plan: taken.custom === null ? makePlan(problem, taken.kernel as Plan['kernel']) : null,
+            plan: taken.custom === null ? this.#catalogue.plan(problem, taken.kernel, capabilities, this.tuning) : null,
           };
     return { verdicts, choice };
   }
 
-  /** Working space for rounded activations; lists run in order, so one serves all. */
+  /** Working space; lists run in order, so one serves all. */
   #reserve(bytes: number): DeviceBuffer | null {
     if (bytes === 0) return null;
     if (this.#scratch === null || this.#scratch.byteLength < bytes) {
@@ -268,6 +259,25 @@ export class MatmulDispatcher implements Disposable {
   }
   [Symbol.dispose](): void {
     this.dispose();
+  }
+}
+
+function checkTuning(tuning: TuningEntry, limits: TuningLimits): void {
+  for (const [name, value] of Object.entries(tuning)) {
+    const limit = limits[name];
+    if (limit === undefined) {
+      throw new TilewrightError(
+        'ERR_INVALID_ARGUMENT',
+        `tuning.${name} is not known here. Known: ${Object.keys(limits).join(', ')}.`,
+      );
+    }
+    const [low, high] = limit;
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw new TilewrightError(
+        'ERR_INVALID_ARGUMENT',
+        `tuning.${name} must be a whole number from ${low} to ${high}, not ${value}.`,
+      );
+    }
   }
 }
 

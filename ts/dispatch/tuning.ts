@@ -1,38 +1,19 @@
-import type { BackendName, Capabilities } from '../device/backend.ts';
+/** Numbers of rows up to which one family is preferred over the next: what every back end's policy has. */
+export type CrossOver = 'gemvRows' | 'exactGemvRows' | 'quantGemvRows';
 
 /**
- * Policy: what should run, where several kernels may. Each entry is a number of rows of `a` up to which one family is
- * preferred over the next, so a choice can only move from GEMV to GEMM as rows are added.
+ * Policy: what should run, where several kernels may. The cross-overs are numbers of rows of `a`, so a choice can only
+ * move from GEMV to GEMM as rows are added; a back end may have further entries, which its `limits` name.
  */
 export interface TuningEntry {
-  /** Rows up to which plain weights are streamed by `gemv` instead of packed by `gemm`. */
+  /** Rows up to which plain weights are streamed by a GEMV instead of tiled by a GEMM. */
   readonly gemvRows: number;
-  /** Rows up to which quantized weights are decoded to f32 row by row instead of panel by panel (`exact`). */
+  /** Rows up to which quantized weights are decoded to f32 row by row instead of tile by tile (`exact`). */
   readonly exactGemvRows: number;
-  /** Rows up to which quantized weights are streamed by `quant_gemv` instead of unpacked by `quant_gemm` (`fast`). */
+  /** Rows up to which quantized weights are streamed by a GEMV instead of unpacked tile by tile (`fast`). */
   readonly quantGemvRows: number;
+  readonly [name: string]: number;
 }
 
-/** Rows that the kernels themselves take at most; `gemv` takes any number, in passes of 8. */
-export const MAX_ROWS: TuningEntry = { gemvRows: 64, exactGemvRows: 64, quantGemvRows: 16 };
-
-/**
- * Measured on two cores of an AMD EPYC (Zen 4) at 4096 x 8192, medians of 7, in ms, streamed / packed:
- *
- * | rows | f32 avx512 | f32 avx2 | q4_k exact avx512 | q4_k exact avx2 | q4_k fast avx512 | q4_k fast avx2 |
- * | --- | --- | --- | --- | --- | --- | --- |
- * | 4 | 8.0 / 10.6 | 5.9 / 17.4 | 4.2 / 6.4 | 5.3 / 18.5 | 1.3 / 1.7 | 1.8 / 2.3 |
- * | 8 | 6.5 / 10.2 | 9.9 / 10.8 | 7.5 / 7.9 | 7.9 / 5.5 | 1.8 / 2.4 | 2.4 / 2.7 |
- * | 12 | 10.5 / 9.8 | 15.2 / 21.8 | 11.7 / 7.6 | 13.2 / 15.5 | 2.3 / 2.4 | 3.1 / 3.9 |
- * | 16 | 12.8 / 9.7 | 21.3 / 12.1 | 14.9 / 7.7 | 16.1 / 8.5 | 2.7 / 3.1 | 3.9 / 4.2 |
- *
- * The instruction sets agree within the noise, so one entry serves them all; Arm was not measured.
- */
-const CPU: TuningEntry = { gemvRows: 12, exactGemvRows: 8, quantGemvRows: 16 };
-
-/** By back end; a sweep's results replace it through `DispatcherOptions.tuning`. */
-const DEFAULTS: Readonly<Partial<Record<BackendName, TuningEntry>>> = { cpu: CPU };
-
-export function defaultTuning(capabilities: Capabilities): TuningEntry {
-  return DEFAULTS[capabilities.backend] ?? CPU;
-}
+/** Smallest and largest value of an entry that the kernels can serve. */
+export type TuningLimits = Readonly<Record<string, readonly [number, number]>>;

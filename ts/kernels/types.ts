@@ -21,6 +21,8 @@ export type Activation = keyof typeof ACTIVATIONS;
 /** Batch dimensions that matmul kernels take, and dimensions that elementwise kernels take. */
 export const MAX_BATCH_RANK = 4;
 export const MAX_RANK = 8;
+/** Dimensions that softmax takes besides the one that it normalises. */
+export const MAX_OUTER = 7;
 
 /** dtype or format ids as they stand in kernel constants: dtypes from 0, formats from 16. */
 const dtypeBytes = new Map(Object.values(DTYPES).map((dtype) => [dtype.id, dtype.bytes]));

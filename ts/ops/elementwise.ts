@@ -1,7 +1,8 @@
-import { type Launch, launch } from '../device/command-list.ts';
+import type { Launch } from '../device/command-list.ts';
+import type { DequantizeCall } from '../device/elementwise.ts';
 import type { QuantizedTensor, Tensor } from '../device/tensor.ts';
 import { TilewrightError } from '../errors.ts';
-import { dequantize as dequantizeKernel, softmax as softmaxKernel } from '../kernels/elementwise.ts';
+import { MAX_OUTER } from '../kernels/types.ts';
 import { DTYPES, type DType } from '../tensor/dtype.ts';
 
 export interface SoftmaxOptions {
@@ -14,9 +15,6 @@ export interface SoftmaxOptions {
   /** Where the result goes; may be `x` itself. Defaults to a new row-major tensor of x's dtype. */
   readonly out?: Tensor | undefined;
 }
-
-/** Dimensions besides the one that is normalised. */
-const MAX_OUTER = 7;
 
 /** The launch of a softmax, to be submitted with others. */
 export function softmaxLaunch(x: Tensor, out: Tensor, options: SoftmaxOptions = {}): Launch {
@@ -38,29 +36,13 @@ export function softmaxLaunch(x: Tensor, out: Tensor, options: SoftmaxOptions = 
       throw new TilewrightError('ERR_DTYPE_UNSUPPORTED', `softmax works on floats, but ${name} is ${tensor.dtype}.`);
     }
   }
-  const mask = options.mask?.layout.broadcastTo(x.shape);
-  const outer = <T>(values: readonly T[], fill: T): T[] => {
-    const rest = values.filter((_, i) => i !== inner);
-    return [...new Array<T>(MAX_OUTER - rest.length).fill(fill), ...rest];
-  };
-  const none = x.shape.map(() => 0);
-  return launch(softmaxKernel, {
-    buffers: { src: x.binding, dst: out.binding, mask: options.mask?.binding },
-    constants: {
-      src_dtype: DTYPES[x.dtype].id,
-      dst_dtype: DTYPES[out.dtype].id,
-      mask_dtype: DTYPES[options.mask?.dtype ?? 'f32'].id,
-    },
-    params: {
-      length: x.shape[inner]!,
-      inner_stride: [x.strides[inner]!, out.strides[inner]!, mask?.strides[inner] ?? 0],
-      shape: outer(x.shape, 1),
-      src_stride: outer(x.strides, 0),
-      dst_stride: outer(out.strides, 0),
-      mask_stride: outer(mask?.strides ?? none, 0),
-      scale: options.scale ?? 1,
-    },
-    label: `softmax ${x.shape.join('x')}`,
+  const { mask } = options;
+  return x.device.elementwise.softmax({
+    x,
+    out,
+    mask: mask === undefined ? null : { tensor: mask, strides: mask.layout.broadcastTo(x.shape).strides },
+    dimension: inner,
+    scale: options.scale ?? 1,
   });
 }
 
@@ -82,22 +64,9 @@ export async function dequantizeTensor(weights: QuantizedTensor, dtype: DType = 
   if (format.id === undefined || !DTYPES[dtype].float) {
     throw new TilewrightError('ERR_DTYPE_UNSUPPORTED', `Kernels cannot decode ${format.name} to ${dtype}.`);
   }
-  const k = weights.shape.at(-1)!;
   const out = device.empty(weights.shape, { dtype });
   try {
-    await device.submit(
-      rowBlocks(weights, out).map(({ source, target, n }) =>
-        launch(dequantizeKernel, {
-          buffers: {
-            src: { buffer: weights.buffer, byteOffset: source },
-            dst: { buffer: out.buffer, byteOffset: target * DTYPES[dtype].bytes },
-          },
-          constants: { format: format.id!, dst_dtype: DTYPES[dtype].id },
-          params: { n, k, src_row_bytes: weights.rowStrides.at(-1) ?? 0, dst_stride: [k, 1] },
-          label: `dequantize<${format.name}> ${n}x${k}`,
-        }),
-      ),
-    );
+    await device.submit(rowBlocks(weights, out).map((call) => device.elementwise.dequantize(call)));
   } catch (error) {
     out.dispose();
     throw error;
@@ -106,13 +75,13 @@ export async function dequantizeTensor(weights: QuantizedTensor, dtype: DType = 
 }
 
 /** The runs of evenly spaced rows: one per index of all but the last row dimension. */
-function rowBlocks(weights: QuantizedTensor, out: Tensor) {
-  const n = weights.shape.at(-2) ?? 1;
+function rowBlocks(weights: QuantizedTensor, out: Tensor): DequantizeCall[] {
+  const rows = weights.shape.at(-2) ?? 1;
   const outer = weights.shape.slice(0, -2);
-  const blocks: { source: number; target: number; n: number }[] = [];
+  const calls: DequantizeCall[] = [];
   const walk = (depth: number, source: number, target: number) => {
     if (depth === outer.length) {
-      blocks.push({ source, target, n });
+      calls.push({ weights, out, rows, source, target });
       return;
     }
     for (let i = 0; i < outer[depth]!; i++) {
@@ -120,5 +89,5 @@ function rowBlocks(weights: QuantizedTensor, out: Tensor) {
     }
   };
   walk(0, weights.byteOffset, 0);
-  return blocks;
+  return calls;
 }

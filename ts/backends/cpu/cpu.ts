@@ -11,6 +11,7 @@ import {
   type NativeMapping,
   nativeCall,
 } from '../native.ts';
+import { cpuElementwise } from './elementwise.ts';
 import { encodeLaunches } from './encode.ts';
 
 export interface CpuOptions {
@@ -65,6 +66,7 @@ class CpuMapping implements BackendMapping {
 /** Runs command lists on the package's own pool of worker threads. */
 export class CpuBackend implements Backend {
   readonly capabilities: Capabilities;
+  readonly elementwise = cpuElementwise;
   readonly #addon: NativeAddon;
   readonly #engine: NativeEngine;
 

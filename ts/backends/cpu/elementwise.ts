@@ -1,0 +1,67 @@
+import { launch } from '../../device/command-list.ts';
+import type { ElementwiseCatalogue } from '../../device/elementwise.ts';
+import { copy, dequantize, softmax } from '../../kernels/elementwise.ts';
+import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
+import { DTYPES } from '../../tensor/dtype.ts';
+
+const lead = <T>(values: readonly T[], rank: number, fill: T): T[] => [
+  ...new Array<T>(rank - values.length).fill(fill),
+  ...values,
+];
+
+/** The element-wise kernels of Sources/CpuKernels. */
+export const cpuElementwise: ElementwiseCatalogue = {
+  copy: (from, to) =>
+    launch(copy, {
+      buffers: { src: from.binding, dst: to.binding },
+      constants: { src_dtype: DTYPES[from.dtype].id, dst_dtype: DTYPES[to.dtype].id },
+      params: {
+        shape: lead(from.shape, MAX_RANK, 1),
+        src_stride: lead(from.strides, MAX_RANK, 0),
+        dst_stride: lead(to.strides, MAX_RANK, 0),
+      },
+      label: 'copy',
+    }),
+
+  softmax: ({ x, out, mask, dimension, scale }) => {
+    const outer = (values: readonly number[], fill: number) =>
+      lead(
+        values.filter((_, i) => i !== dimension),
+        MAX_OUTER,
+        fill,
+      );
+    const maskStrides = mask?.strides ?? x.shape.map(() => 0);
+    return launch(softmax, {
+      buffers: { src: x.binding, dst: out.binding, mask: mask?.tensor.binding },
+      constants: {
+        src_dtype: DTYPES[x.dtype].id,
+        dst_dtype: DTYPES[out.dtype].id,
+        mask_dtype: DTYPES[mask?.tensor.dtype ?? 'f32'].id,
+      },
+      params: {
+        length: x.shape[dimension]!,
+        inner_stride: [x.strides[dimension]!, out.strides[dimension]!, maskStrides[dimension]!],
+        shape: outer(x.shape, 1),
+        src_stride: outer(x.strides, 0),
+        dst_stride: outer(out.strides, 0),
+        mask_stride: outer(maskStrides, 0),
+        scale,
+      },
+      label: `softmax ${x.shape.join('x')}`,
+    });
+  },
+
+  dequantize: ({ weights, out, rows, source, target }) => {
+    const k = weights.shape.at(-1)!;
+    const { id, bytes } = DTYPES[out.dtype];
+    return launch(dequantize, {
+      buffers: {
+        src: { buffer: weights.buffer, byteOffset: source },
+        dst: { buffer: out.buffer, byteOffset: target * bytes },
+      },
+      constants: { format: weights.format.id!, dst_dtype: id },
+      params: { n: rows, k, src_row_bytes: weights.rowStrides.at(-1) ?? 0, dst_stride: [k, 1] },
+      label: `dequantize<${weights.format.name}> ${rows}x${k}`,
+    });
+  },
+};

@@ -1,0 +1,33 @@
+import type { Launch } from './command-list.ts';
+import type { QuantizedTensor, Tensor } from './tensor.ts';
+
+/** softmax(scale * x + mask) along `dimension`. Shapes and dtypes have been checked. */
+export interface SoftmaxCall {
+  readonly x: Tensor;
+  readonly out: Tensor;
+  /** Strides of the mask are over x's dimensions, 0 where it is broadcast. */
+  readonly mask: { readonly tensor: Tensor; readonly strides: readonly number[] } | null;
+  readonly dimension: number;
+  readonly scale: number;
+}
+
+/** Evenly spaced rows of quantized weights, decoded to rows of `out` that follow each other. */
+export interface DequantizeCall {
+  readonly weights: QuantizedTensor;
+  readonly out: Tensor;
+  readonly rows: number;
+  /** Bytes into the weights' buffer, and elements into that of `out`, at which the first row starts. */
+  readonly source: number;
+  readonly target: number;
+}
+
+/**
+ * The element-wise kernels of one back end: how a call that was checked becomes a launch. Which kernel, method and
+ * access width is the back end's own business.
+ */
+export interface ElementwiseCatalogue {
+  /** Strided, converting copy; both have one shape of at most MAX_RANK dimensions. */
+  copy(from: Tensor, to: Tensor): Launch;
+  softmax(call: SoftmaxCall): Launch;
+  dequantize(call: DequantizeCall): Launch;
+}
