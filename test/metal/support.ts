@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url';
+import type { DeviceBuffer } from '../../ts/device/buffer.ts';
+import { launch as declaredLaunch } from '../../ts/device/command-list.ts';
 import type { AnyMetalKernel } from '../../ts/kernels/metal/declare.ts';
-import { formatFinding } from '../../ts/testbed/check.ts';
-import { type CompiledModule, compile, preprocess } from '../../ts/testbed/compile.ts';
+import { prepareLaunch } from '../../ts/kernels/metal/prepare.ts';
+import { compileKernels, formatFinding } from '../../ts/testbed/check.ts';
+import type { CompiledModule } from '../../ts/testbed/compile.ts';
 import { type BufferArgument, type Counters, dispatch, type Order } from '../../ts/testbed/dispatch.ts';
 import { findToolchain } from '../../ts/testbed/toolchain.ts';
 
@@ -22,13 +25,7 @@ const modules = new Map<string, Promise<CompiledModule>>();
 export function sanitized(source: string): Promise<CompiledModule> {
   let module = modules.get(source);
   if (module === undefined) {
-    module = (async () => {
-      const text = await preprocess(shader(source), OPTIONS);
-      if (!('text' in text)) throw new Error(text.map(formatFinding).join('\n'));
-      const compiled = await compile(text, 'sanitize', OPTIONS);
-      if (!('path' in compiled)) throw new Error(compiled.map(formatFinding).join('\n'));
-      return compiled;
-    })();
+    module = compileKernels(shader(source), 'sanitize', OPTIONS);
     modules.set(source, module);
   }
   return module;
@@ -40,58 +37,72 @@ export interface MetalLaunch {
   readonly params: Readonly<Record<string, number | readonly number[]>>;
   /** Contents, or the size of an output; leave optional buffers out. */
   readonly buffers: Readonly<Record<string, Uint8Array | { readonly bytes: number }>>;
+  /** Byte offsets at which buffers are bound. */
+  readonly offsets?: Readonly<Record<string, number>>;
   /** Defaults to forward, reverse and a random one. */
   readonly orders?: readonly Order[];
 }
 
 export const ORDERS: readonly Order[] = ['forward', 'reverse', { random: 7 }];
 
+/** Memory of the test bed, as far as a launch looks at it. */
+const memory = (data: Uint8Array | { readonly bytes: number }) =>
+  ({ byteLength: data instanceof Uint8Array ? data.byteLength : data.bytes, readOnly: false }) as DeviceBuffer;
+
+/** What a device would be given: checked by the code that checks it there. */
+export function prepare({ kernel, constants, params, buffers, offsets = {} }: MetalLaunch) {
+  const all = Object.fromEntries(kernel.constants.map((name) => [name, constants[name] ?? 0]));
+  const bindings = Object.entries(buffers).map(([name, data]) => [
+    name,
+    { buffer: memory(data), byteOffset: offsets[name] ?? 0 },
+  ]);
+  return prepareLaunch(
+    declaredLaunch(kernel, { buffers: Object.fromEntries(bindings), constants: all, params: params as never }),
+  );
+}
+
+/** Function constants of a prepared launch, by index. */
+function constantValues(encoded: Uint8Array): Record<string, number> {
+  const view = new DataView(encoded.buffer);
+  const count = encoded.byteLength / 12;
+  return Object.fromEntries(
+    Array.from({ length: count }, (_, i) => [view.getUint32(12 * i, true), view.getUint32(12 * i + 8, true)]),
+  );
+}
+
 /**
  * Run a launch sanitized in every order. Fails on any finding and when orders differ; gives the written buffers and the
  * counters of the first order. Grid, function constants and bindings come from the declaration, as on a device.
  */
-export async function launch({ kernel, constants, params, buffers, orders = ORDERS }: MetalLaunch) {
-  const refusal = kernel.refuse(params as never, constants);
-  if (refusal !== null) throw new Error(`${kernel.name} refuses: ${refusal}`);
+export async function launch(spec: MetalLaunch) {
+  const { kernel, buffers, orders = ORDERS } = spec;
+  const prepared = prepare(spec);
+  if (prepared === null) throw new Error(`${kernel.name}: an empty problem is not launched`);
   const module = await sanitized(kernel.source);
-  const geometry = kernel.geometry(params as never, constants);
-  const encoded = new Uint8Array(kernel.params.byteLength);
-  kernel.params.encode(params as never, new DataView(encoded.buffer), 0);
-  const ranges = kernel.extents(params as never, constants);
-  const bound: BufferArgument[] = kernel.bufferNames.flatMap((name, index) => {
-    const data = buffers[name];
-    if (data === undefined) {
-      if (kernel.buffers[name]!.optional !== true) throw new Error(`${kernel.name}: buffer ${name} is missing`);
-      return [];
-    }
-    const bytes = data instanceof Uint8Array ? data.byteLength : data.bytes;
-    const range = ranges[name]!;
-    if (range.from < 0 || range.to > bytes) throw new Error(`${kernel.name}: ${name} needs ${range.from}..${range.to}`);
-    return [{ index, data }];
-  });
-  bound.push({ index: kernel.bufferNames.length, data: encoded });
-  const values = Object.fromEntries(
-    kernel.constants.map((name) => [name.startsWith('has_') ? name : `fc_${name}`, constants[name] ?? 0]),
-  );
+  const bound: BufferArgument[] = prepared.buffers.map(({ index }) => ({
+    index,
+    data: buffers[kernel.bufferNames[index]!]!,
+  }));
+  bound.push({ index: prepared.paramsIndex, data: prepared.params });
   let first: { buffers: ReadonlyMap<number, Uint8Array>; counters?: Counters } | undefined;
   for (const order of orders) {
     const result = await dispatch(module, {
-      kernel: kernel.entry(constants),
-      grid: geometry.threadgroups,
-      group: geometry.threads,
+      kernel: prepared.entry,
+      grid: prepared.geometry.threadgroups,
+      group: prepared.geometry.threads,
       buffers: bound,
-      constants: values,
-      ...(geometry.threadgroupBytes && { threadgroup: geometry.threadgroupBytes }),
+      constants: constantValues(prepared.constants),
+      threadgroup: prepared.geometry.threadgroupBytes,
       order,
       count: first === undefined,
     });
     if (result.findings.length > 0) {
-      throw new Error(`${kernel.entry(constants)}:\n${result.findings.map(formatFinding).join('\n')}`);
+      throw new Error(`${prepared.entry}:\n${result.findings.map(formatFinding).join('\n')}`);
     }
     if (first === undefined) first = result;
     for (const [index, bytes] of result.buffers) {
       if (Buffer.compare(bytes, first.buffers.get(index)!) !== 0) {
-        throw new Error(`${kernel.entry(constants)}: buffer ${index} differs in ${JSON.stringify(order)} order`);
+        throw new Error(`${prepared.entry}: buffer ${index} differs in ${JSON.stringify(order)} order`);
       }
     }
   }

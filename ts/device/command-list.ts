@@ -1,4 +1,4 @@
-import { TilewrightError } from '../errors.ts';
+import { checkBindings, extentsOf } from '../kernels/check.ts';
 import type { AnyKernel, BufferUses, Constants, KernelDeclaration } from '../kernels/declare.ts';
 import type { StructFields, StructValue } from '../kernels/struct.ts';
 import type { DeviceBuffer } from './buffer.ts';
@@ -51,26 +51,7 @@ export function launch<const B extends BufferUses, C extends string, P extends S
   },
 ): Launch {
   const bound = spec.buffers as Readonly<Record<string, Binding | undefined>>;
-  const extents = kernel.extents(spec.params, spec.constants);
-  const bindings = kernel.bufferNames.map((name) => {
-    const binding = bound[name];
-    const use = kernel.buffers[name]!;
-    if (binding === undefined) {
-      if (use.optional) return null;
-      throw new TilewrightError('ERR_KERNEL_LAUNCH', `Kernel ${kernel.name} needs its buffer "${name}".`, {
-        details: { kernel: kernel.name, buffer: name },
-      });
-    }
-    if (use.access !== 'read' && binding.buffer.readOnly) {
-      throw new TilewrightError(
-        'ERR_INVALID_ARGUMENT',
-        `Kernel ${kernel.name} writes to "${name}", but that is a mapped file, which is read-only.`,
-        { details: { kernel: kernel.name, buffer: name } },
-      );
-    }
-    checkExtent(kernel.name, name, binding, extents[name]);
-    return binding;
-  });
+  const bindings = checkBindings(kernel, bound, extentsOf(kernel, spec.params, spec.constants));
   return {
     type: 'kernel',
     kernel: kernel as unknown as AnyKernel,
@@ -79,20 +60,6 @@ export function launch<const B extends BufferUses, C extends string, P extends S
     params: spec.params as StructValue<StructFields>,
     label: spec.label ?? kernel.name,
   };
-}
-
-function checkExtent(kernel: string, name: string, binding: Binding, extent: { from: number; to: number } | undefined) {
-  if (extent === undefined || extent.from === extent.to) return;
-  const from = binding.byteOffset + extent.from;
-  const to = binding.byteOffset + extent.to;
-  // Written so that NaN, too, is refused.
-  if (from >= 0 && to <= binding.buffer.byteLength) return;
-  throw new TilewrightError(
-    'ERR_OUT_OF_BOUNDS',
-    `Kernel ${kernel} would touch bytes ${from} to ${to} of buffer "${name}", which has ${binding.buffer.byteLength}. ` +
-      'Check shape, strides and offset.',
-    { details: { kernel, buffer: name, from, to, byteLength: binding.buffer.byteLength } },
-  );
 }
 
 /** An array of commands that a device runs in order, in one submit. Building one does no work on the device. */

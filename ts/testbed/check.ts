@@ -1,5 +1,14 @@
 import { isAbsolute, relative } from 'node:path';
-import { type CompileOptions, preprocess, rewrite, typeCheck } from './compile.ts';
+import { TilewrightError } from '../errors.ts';
+import {
+  type CompiledModule,
+  type CompileMode,
+  type CompileOptions,
+  compile,
+  preprocess,
+  rewrite,
+  typeCheck,
+} from './compile.ts';
 import { UNCALLABLE } from './diagnostics.ts';
 import { lint } from './lint/lint.ts';
 import type { Finding, ModuleSignature } from './rewrite/signature.ts';
@@ -28,6 +37,32 @@ export async function checkKernels(path: string, options: CompileOptions = {}): 
   }
   const telling = findings.filter(({ rule }) => rule !== UNCALLABLE);
   return { findings: sorted(telling.length > 0 ? telling : findings), signature: rewritten.signature };
+}
+
+/**
+ * A kernel file as a module that runs here.
+ * @throws ERR_KERNEL_COMPILE with the first finding in the message, and all of them in `details.findings`.
+ */
+export async function compileKernels(
+  path: string,
+  mode: CompileMode,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  const source = await preprocess(path, options);
+  if (!('text' in source)) throw compileError(path, source);
+  const module = await compile(source, mode, options);
+  if (!('path' in module)) throw compileError(path, module);
+  return module;
+}
+
+/** Findings of a compilation as the error that every device reports. */
+export function compileError(path: string, findings: readonly Finding[]): TilewrightError {
+  const [first, ...others] = sorted(findings);
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  const message = first === undefined ? 'the compiler fails without a word' : formatFinding(first);
+  return new TilewrightError('ERR_KERNEL_COMPILE', `${path} does not compile: ${message}${more}`, {
+    details: { file: path, findings },
+  });
 }
 
 /** In the order of the source, and each once. */

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TilewrightError } from '../errors.ts';
@@ -89,6 +89,9 @@ const HIP_LANGUAGE = [
 /** Run the preprocessor. Findings instead of text when it fails. */
 export async function preprocess(path: string, options: CompileOptions): Promise<Preprocessed | readonly Finding[]> {
   const tools = await findToolchain();
+  await access(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new TilewrightError('ERR_FILE', `The kernel file ${path} cannot be read: ${cause.code}.`, { cause });
+  });
   const dialect = options.dialect ?? (path.endsWith('.hip') ? 'hip' : 'msl');
   const user = [
     ...(options.include ?? []).map((directory) => `-I${directory}`),

@@ -1,3 +1,4 @@
+import { DTYPES } from '../../tensor/dtype.ts';
 import { type LaunchGeometry, stridedRange } from '../declare.ts';
 import type { StructValue } from '../struct.ts';
 import { dtypeIdBytes } from '../types.ts';
@@ -7,6 +8,7 @@ const PARAMS = { shape: 'i64[8]', src_stride: 'i64[8]', dst_stride: 'i64[8]' } a
 export type CopyParams = StructValue<typeof PARAMS>;
 
 export const COPY_METHODS = ['elements', 'transposed'] as const;
+const DTYPE_IDS = Object.values(DTYPES).map(({ id }) => id);
 const GROUP = 256;
 const TILE = 32;
 
@@ -27,6 +29,11 @@ export const copy = declareMetalKernel({
     src: stridedRange(p.shape, p.src_stride, dtypeIdBytes(c.src_dtype)),
     dst: stridedRange(p.shape, p.dst_stride, dtypeIdBytes(c.dst_dtype)),
   }),
+  alignment: (_, c) => {
+    const vector = c.vector === 0 ? 1 : 4;
+    return { src: vector * dtypeIdBytes(c.src_dtype), dst: vector * dtypeIdBytes(c.dst_dtype) };
+  },
+  choices: { src_dtype: DTYPE_IDS, dst_dtype: DTYPE_IDS, vector: [0, 1] },
   geometry: (p, c): LaunchGeometry => {
     const outer = product(p.shape.slice(0, 6));
     const [rows, inner] = [p.shape[6]!, p.shape[7]!];
@@ -45,6 +52,7 @@ export const copy = declareMetalKernel({
     if (p.shape.length !== 8) return '`shape` has 8 entries';
     if (product(p.shape.slice(0, 7)) > MAX_INT || p.shape[7]! > MAX_INT) return 'rows are counted in 32 bits';
     if (c.vector !== 0 && (c.src_dtype > 2 || c.dst_dtype > 2)) return 'integers are not copied in vectors';
+    if (c.vector !== 0 && copyVectors(p, c) === 0) return 'the strides allow no vector loads';
     return COPY_METHODS[c.method] === undefined ? `there is no method ${c.method}` : null;
   },
 });

@@ -1,4 +1,5 @@
 import {
+  type AnyKernel,
   type BufferUses,
   type ByteRange,
   type Constants,
@@ -28,7 +29,13 @@ export interface MetalKernel<
   readonly geometry: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
   /** Why the kernel must not run with these parameters; null when it may. */
   readonly refuse: (params: StructValue<P>, constants: Constants<C>) => string | null;
+  /** What the byte offset of each buffer has to be a multiple of. */
+  readonly alignment: (params: StructValue<P>, constants: Constants<C>) => Alignment<B>;
+  /** The values of constants that have only a few, beyond what `refuse` says. */
+  readonly choices: Readonly<Partial<Record<C, readonly number[]>>>;
 }
+
+export type Alignment<B extends BufferUses> = Readonly<Partial<Record<keyof B, number>>>;
 
 export type AnyMetalKernel = MetalKernel<BufferUses, string, StructFields>;
 
@@ -49,10 +56,19 @@ export function declareMetalKernel<
   extents: (params: StructValue<P>, constants: Constants<C>) => Partial<Record<keyof B, ByteRange>>;
   geometry: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
   refuse?: (params: StructValue<P>, constants: Constants<C>) => string | null;
+  alignment: (params: StructValue<P>, constants: Constants<C>) => Alignment<B>;
+  choices?: Readonly<Partial<Record<C, readonly number[]>>>;
 }): MetalKernel<B, C, P> {
-  const { source, entry, geometry, refuse = () => null, ...rest } = spec;
-  return Object.freeze({ ...declareKernel(rest), source, entry, geometry, refuse });
+  const { source, entry, geometry, refuse = () => null, alignment, choices = NONE, ...rest } = spec;
+  const own = { source, entry, geometry, refuse, alignment, choices };
+  const kernel: MetalKernel<B, C, P> = Object.freeze({ ...declareKernel(rest), ...own });
+  declared.add(kernel);
+  return kernel;
 }
+
+const NONE: Readonly<Partial<Record<string, readonly number[]>>> = {};
+const declared = new WeakSet<object>();
+export const isMetalKernel = (kernel: AnyKernel): kernel is AnyMetalKernel => declared.has(kernel);
 
 /** Lanes of a simdgroup on every Apple GPU. */
 export const SIMD = 32;

@@ -1,7 +1,7 @@
 import type { BufferUse, ByteRange, LaunchGeometry } from '../declare.ts';
 import { denseExtents, MATMUL_BUFFERS, MATMUL_CONSTANTS, MATMUL_PARAMS, type MatmulParams } from '../matmul.ts';
-import { dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
-import { ceilDiv, declareMetalKernel, MAX_INT, product, SIMD } from './declare.ts';
+import { ACTIVATIONS, dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
+import { type Alignment, ceilDiv, declareMetalKernel, MAX_INT, product, SIMD } from './declare.ts';
 import { blockAlignment, typeName } from './weights.ts';
 
 /** The first buffers of the CPU's matmul; affine integer weights are the CPU's alone. */
@@ -87,12 +87,34 @@ function extents(
   return { a: a!, b: b!, out: out!, bias: bias!, residual: residual!, gate: gate!, gate_bias: gate_bias! };
 }
 
+/** Vector loads need offsets that {@link vectorAccess} was told, and nothing else needs more than whole elements. */
+function alignment(_: MatmulParams, c: MetalMatmulConstants): Alignment<typeof METAL_MATMUL_BUFFERS> {
+  const elements = (dtype: number, vector = 0) => dtypeIdBytes(dtype) * (vector === 0 ? 1 : 4);
+  const blocks = isFormatId(c.b_dtype);
+  const weights = blocks ? (c.b_vector === 0 ? 1 : blockAlignment(c.b_dtype)) : elements(c.b_dtype, c.b_vector);
+  const bias = elements(c.bias_dtype);
+  return {
+    ...{ a: elements(c.a_dtype, c.a_vector), b: weights, gate: weights, out: elements(c.out_dtype) },
+    ...{ residual: elements(c.residual_dtype), bias, gate_bias: bias },
+  };
+}
+
+const FLOAT_IDS = [0, 1, 2] as const;
+const choices = {
+  ...{ out_dtype: FLOAT_IDS, residual_dtype: FLOAT_IDS, bias_dtype: FLOAT_IDS, whole: [0, 1] },
+  activation: Object.values(ACTIVATIONS),
+};
+
 /** What no Metal matmul can do. */
 function refuseCommon(p: MatmulParams, c: MetalMatmulConstants): string | null {
   if (p.k > MAX_INT || p.n > MAX_INT || p.m > MAX_INT) return 'm, n and k are counted in 32 bits';
   if (c.a_dtype > 2) return 'a is f32, f16 or bf16';
   if (!isFormatId(c.b_dtype) && c.b_dtype > 2) return 'dense weights are f32, f16 or bf16';
   if (isFormatId(c.b_dtype) && p.k % formatOfId(c.b_dtype).blockSize !== 0) return 'k is not a whole number of blocks';
+  if (!c.a_vector && !c.b_vector) return null;
+  const vectors = vectorAccess(p, c);
+  if (c.a_vector && c.a_vector !== vectors.a_vector) return 'the strides of a allow no such vector loads';
+  if (c.b_vector && c.b_vector !== vectors.b_vector) return 'the strides of b or gate allow no such vector loads';
   return null;
 }
 
@@ -119,6 +141,8 @@ export const gemv = declareMetalKernel({
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
   extents,
+  alignment,
+  choices,
   geometry: (p, c): LaunchGeometry => ({
     threadgroups: [ceilDiv(p.n, c.rows * (c.simdgroups / c.split)), ceilDiv(p.m, c.columns), product(p.batch)],
     threads: [SIMD * c.simdgroups, 1, 1],
@@ -153,6 +177,8 @@ export const gemvT = declareMetalKernel({
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
   extents,
+  alignment,
+  choices,
   geometry: (p, c): LaunchGeometry => {
     const perLane = c.b_vector === 0 ? 1 : 4;
     return {
@@ -215,6 +241,8 @@ export const gemm = declareMetalKernel({
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
   extents,
+  alignment,
+  choices,
   geometry: (p, c): LaunchGeometry => {
     const t = GEMM_TILES[c.tile]!;
     const tiles = (t.m + t.n) * t.k * dtypeIdBytes(c.tile_dtype);
@@ -257,6 +285,8 @@ export const gemmThreads = declareMetalKernel({
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
   extents,
+  alignment,
+  choices,
   geometry: (p, c): LaunchGeometry => {
     const t = THREAD_TILES[c.tile]!;
     return {

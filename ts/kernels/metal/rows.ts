@@ -27,6 +27,21 @@ function wideRows(type: number, k: number, rows: number, strides: readonly numbe
   return offset % unit === 0 && (rows === 1 || strides[0]! % unit === 0) ? 1 : 0;
 }
 
+interface Vectors {
+  readonly src_vector: number;
+  readonly dst_vector: number;
+}
+const vectorsRefused = (claimed: Vectors, allowed: Vectors) =>
+  claimed.src_vector > allowed.src_vector || claimed.dst_vector > allowed.dst_vector
+    ? 'the strides allow no vector access'
+    : null;
+
+/** What an offset of the source has to be a multiple of. */
+function sourceAlignment(type: number, vector: number): number {
+  if (isFormatId(type)) return vector === 0 ? 1 : blockAlignment(type);
+  return dtypeIdBytes(type) * (vector === 0 ? 1 : 4);
+}
+
 export const dequantize = declareMetalKernel({
   id: 261,
   name: 'metal_dequantize',
@@ -46,12 +61,18 @@ export const dequantize = declareMetalKernel({
       dst: stridedRange([p.n, p.k], p.dst_stride, dtypeIdBytes(c.dst_dtype)),
     };
   },
+  alignment: (_, c) => ({
+    src: sourceAlignment(c.format, c.src_vector),
+    dst: dtypeIdBytes(c.dst_dtype) * (c.dst_vector === 0 ? 1 : 4),
+  }),
+  choices: { src_vector: [0, 1], dst_vector: [0, 1] },
   geometry: (p, c) => grid(p.k, p.n, c.format, 0),
   refuse: (p, c) => {
     if (!isFormatId(c.format)) return 'plain rows are copied, not dequantized';
     if (c.dst_dtype > 2) return 'dst is f32, f16 or bf16';
     if (p.k > MAX_INT || p.n > MAX_INT) return 'n and k are counted in 32 bits';
-    return p.k % formatOfId(c.format).blockSize === 0 ? null : 'k is not a whole number of blocks';
+    if (p.k % formatOfId(c.format).blockSize !== 0) return 'k is not a whole number of blocks';
+    return vectorsRefused(c, dequantizeVectors(p, c));
   },
 });
 
@@ -88,13 +109,21 @@ export const getRows = declareMetalKernel({
     if (p.rows === 0 || p.k === 0) return { src: { from: 0, to: 0 }, index, dst };
     return { src: { from: rows.from, to: rows.to - 1 + (p.k / format.blockSize) * format.blockBytes }, index, dst };
   },
+  alignment: (_, c) => ({
+    src: sourceAlignment(c.src_type, c.src_vector),
+    index: 4,
+    dst: dtypeIdBytes(c.dst_dtype) * (c.dst_vector === 0 ? 1 : 4),
+  }),
+  choices: { src_vector: [0, 1], dst_vector: [0, 1] },
   geometry: (p, c) => grid(p.k, p.count, c.src_type, c.src_vector),
   refuse: (p, c) => {
     if (!isFormatId(c.src_type) && c.src_type > 2) return 'plain tables are f32, f16 or bf16';
     if (c.dst_dtype > 2) return 'dst is f32, f16 or bf16';
     if (p.k > MAX_INT || p.count > MAX_INT) return 'k and the indices are counted in 32 bits';
-    if (!isFormatId(c.src_type)) return null;
-    return p.k % formatOfId(c.src_type).blockSize === 0 ? null : 'k is not a whole number of blocks';
+    if (isFormatId(c.src_type) && p.k % formatOfId(c.src_type).blockSize !== 0) {
+      return 'k is not a whole number of blocks';
+    }
+    return vectorsRefused(c, getRowsVectors(p, c));
   },
 });
 

@@ -86,6 +86,14 @@ export const softmax = declareMetalKernel({
       sink: stridedRange(p.shape, p.sink_stride, 4),
     };
   },
+  alignment: (_, c) => {
+    const vector = c.vector === 0 ? 1 : 4;
+    return {
+      ...{ src: vector * dtypeIdBytes(c.src_dtype), mask: vector * dtypeIdBytes(c.mask_dtype) },
+      ...{ dst: dtypeIdBytes(c.dst_dtype), sink: 4 },
+    };
+  },
+  choices: { vector: [0, 1] },
   geometry: (p, c): LaunchGeometry => {
     const columns = SOFTMAX_METHODS[c.method] === 'columns';
     const perGroup = columns ? SIMD : c.simdgroups / c.row_simdgroups;
@@ -102,7 +110,8 @@ export const softmax = declareMetalKernel({
     const method = SOFTMAX_METHODS[c.method];
     if (method === undefined) return `there is no method ${c.method}`;
     if (method === 'columns') return c.vector === 0 ? null : 'columns are not read in vectors';
-    if (c.simdgroups % c.row_simdgroups !== 0) return 'rows do not fill the threadgroup';
+    if (c.vector !== 0 && !softmaxVectors(p, c)) return 'the strides allow no vector loads';
+    if (c.row_simdgroups < 1 || c.simdgroups % c.row_simdgroups !== 0) return 'rows do not fill the threadgroup';
     if (method === 'rows_kept' && p.length > SIMD * c.row_simdgroups * SOFTMAX_KEPT)
       return 'the row is too long to keep';
     return null;
