@@ -1,0 +1,66 @@
+// A program: compiles Metal shaders for the software device, which calls it as Metal calls its own compiler, in a
+// process apart.
+//
+//   node dist/ts/testbed/compile-service.js [--sanitize] [--only REGEXP] [--runtime]  < source
+//
+// The source is one self-contained text; `#line` in it names the files that messages speak of. One line of JSON comes
+// out: a {@link CompileReply}. Exit code 0: compiled; 1: something is wrong in the source; 2: set-up (no clang).
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { parseArgs } from 'node:util';
+import { TilewrightError } from '../errors.ts';
+import { formatFinding } from './check.ts';
+import { compile, preprocess } from './compile.ts';
+import type { Finding, ModuleSignature } from './rewrite/signature.ts';
+import { buildRuntime, cached, hash } from './toolchain.ts';
+
+export type CompileReply =
+  | {
+      /** Shared object for the executor of Sources/Simt. */
+      readonly module: string;
+      readonly signature: ModuleSignature;
+      /** With --runtime: the folder of libsimt.so. */
+      readonly runtime?: string;
+    }
+  | {
+      readonly error: {
+        readonly code: string;
+        /** `file:line: rule: message` for every finding, as a compiler prints them. */
+        readonly message: string;
+        readonly findings: readonly Finding[];
+      };
+    };
+
+async function reply(source: string, values: ReturnType<typeof options>): Promise<CompileReply> {
+  // In the cache, as the module's debug information names the file; named by its content, so that it is found again.
+  const folder = await cached(`source-${hash(source)}`, (target) => writeFile(join(target, 'source.metal'), source));
+  const only = values.only === undefined ? {} : { only: new RegExp(values.only) };
+  const read = await preprocess(join(folder, 'source.metal'), { dialect: 'msl' });
+  const module = 'text' in read ? await compile(read, values.sanitize ? 'sanitize' : 'run', only) : read;
+  if (!('path' in module)) {
+    return { error: { code: 'ERR_KERNEL_COMPILE', message: module.map(formatFinding).join('\n'), findings: module } };
+  }
+  const { path, signature } = module;
+  return { module: path, signature, ...(values.runtime && { runtime: await buildRuntime() }) };
+}
+
+function options() {
+  return parseArgs({
+    options: {
+      sanitize: { type: 'boolean', default: false },
+      runtime: { type: 'boolean', default: false },
+      only: { type: 'string' },
+    },
+  }).values;
+}
+
+try {
+  const result = await reply(await text(process.stdin), options());
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  process.exitCode = 'error' in result ? 1 : 0;
+} catch (error) {
+  const code = error instanceof TilewrightError ? error.code : 'ERR_USAGE';
+  process.stdout.write(`${JSON.stringify({ error: { code, message: (error as Error).message, findings: [] } })}\n`);
+  process.exitCode = 2;
+}
