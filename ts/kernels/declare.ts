@@ -4,6 +4,8 @@ import { type StructFields, StructLayout, type StructValue } from './struct.ts';
 export interface BufferUse {
   readonly access: 'read' | 'write' | 'read_write';
   readonly optional?: boolean;
+  /** May be memory that the launch also writes, element by element: an operation in place. */
+  readonly inPlace?: boolean;
 }
 export type BufferUses = Readonly<Record<string, BufferUse>>;
 

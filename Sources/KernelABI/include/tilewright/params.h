@@ -173,6 +173,45 @@ typedef struct {
 } tw_get_rows_params;
 TW_CHECK_SIZE(tw_get_rows_params, 64);
 
+typedef struct {
+  tw_u32 m;
+  tw_u32 k;
+  tw_u32 a_dtype;
+  tw_i64 a_stride[2];
+  tw_u32 batch[4];
+  tw_i64 a_batch[4];
+} tw_hip_quantize_q8_params;
+TW_CHECK_SIZE(tw_hip_quantize_q8_params, 80);
+
+typedef struct {
+  tw_u32 m;
+  tw_u32 n;
+  tw_u32 k;
+  tw_u32 split;
+  tw_i64 a_stride[2];
+  tw_i64 b_stride[2];
+  tw_i64 gate_stride[2];
+  tw_i64 out_stride[2];
+  tw_i64 residual_stride[2];
+  tw_i64 bias_stride;
+  tw_i64 gate_bias_stride;
+  tw_u32 out_dtype;
+  tw_u32 residual_dtype;
+  tw_u32 bias_dtype;
+  tw_u32 activation;
+  tw_f32 alpha;
+  tw_f32 beta;
+  tw_u32 a_dtype;
+  tw_u32 b_dtype;
+  tw_u32 batch[4];
+  tw_i64 a_batch[4];
+  tw_i64 b_batch[4];
+  tw_i64 gate_batch[4];
+  tw_i64 out_batch[4];
+  tw_i64 residual_batch[4];
+} tw_hip_matmul_params;
+TW_CHECK_SIZE(tw_hip_matmul_params, 320);
+
 enum {
   TW_MATMUL_BUF_A = 0,
   TW_MATMUL_BUF_B = 1,

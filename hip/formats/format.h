@@ -1,0 +1,28 @@
+// What a weight format is to the kernels; they are templates over it.
+//
+// Every format is cut into parts of 32 weights, which one lane takes: two runs of 16 weights side by side, each with
+// one scale and one min. Every run is w[i] = scale * code[i] - min, codes signed bytes, 16 of them in four words.
+//
+//   block, bytes     weights and bytes of a block
+//   align            what block addresses are multiples of, given rows that are (the largest power of two in `bytes`)
+//   parts            block / 32
+//   has_min          whether there are mins; without, the formulas leave them out
+//   one_scale        both runs of a part have the same scale and min, and lie side by side
+//   run(part, i)     first weight of run i = 0, 1 within the block
+//   Raw              the part's words as they were loaded; no arithmetic is done on them
+//   load(row, block, part)
+//                    asks for the part of the block at byte `block` of `row`, in loads of 16 bytes where it can
+//   decode(raw, part, codes[8], scale[2], min[2])
+//
+// The scalar meaning of each format stands in Sources/CpuKernels/formats.
+#pragma once
+#include "../common/memory.h"
+
+namespace tw {
+
+/// Bytes of `x` picked by `mask`, those of `y` elsewhere.
+TW_DEVICE u32 bit_select(u32 mask, u32 x, u32 y) {
+  return (x & mask) | (y & ~mask);
+}
+
+}  // namespace tw

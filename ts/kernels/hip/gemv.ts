@@ -1,0 +1,74 @@
+import type { LaunchGeometry } from '../declare.ts';
+import { formatOfId, isFormatId } from '../types.ts';
+import { ceilDiv, declareHipKernel, MAX_INT, product } from './declare.ts';
+import { HIP_MATMUL_BUFFERS, HIP_MATMUL_PARAMS, type HipMatmulParams, hipMatmulExtents, hipQ8A } from './matmul.ts';
+
+export const HIP_GEMV_CONSTANTS = [
+  'b_dtype',
+  /** Rows of a that one pass over the weights multiplies, and rows of weights that a wave has: an instance. */
+  'columns',
+  'rows',
+  /** 1: with a second matrix, whose sums go through the activation and multiply those of the first. */
+  'gate',
+  /** Waves of a workgroup, and lanes of a wave on the device. */
+  'waves',
+  'wave',
+] as const;
+export type HipGemvConstants = Readonly<Record<(typeof HIP_GEMV_CONSTANTS)[number], number>>;
+
+/** [columns, rows] of the instances. */
+export const HIP_GEMV_SHAPES = [
+  [1, 1],
+  [2, 1],
+  [4, 1],
+  [8, 1],
+] as const;
+/** Most waves of a workgroup: 256 threads. */
+export const maxWaves = (wave: number): number => 256 / wave;
+
+/** What block addresses are multiples of, which the loads of a format rely on: see hip/formats. */
+export function hipBlockAlignment(format: number): number {
+  const { blockBytes } = formatOfId(format);
+  return Math.min(16, blockBytes & -blockBytes);
+}
+
+function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
+  if (!isFormatId(c.b_dtype) || p.b_dtype !== c.b_dtype)
+    return 'b is not of the block-quantized format of the instance';
+  const { blockSize, name } = formatOfId(c.b_dtype);
+  if (p.k % blockSize !== 0) return 'k is not a whole number of blocks';
+  if (p.k > MAX_INT || p.n > MAX_INT) return 'n and k are counted in 31 bits';
+  if (!HIP_GEMV_SHAPES.some(([columns, rows]) => columns === c.columns && rows === c.rows)) {
+    return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
+  }
+  if (c.waves < 1 || c.waves > maxWaves(c.wave) || p.split < 1 || c.waves % p.split !== 0) {
+    return `${c.waves} waves cannot be split by ${p.split}`;
+  }
+  const unit = hipBlockAlignment(c.b_dtype);
+  const strides = [p.b_stride[0]!, ...p.b_batch, ...(c.gate === 0 ? [] : [p.gate_stride[0]!, ...p.gate_batch])];
+  if (strides.some((stride) => stride % unit !== 0)) return `rows of ${name} start at multiples of ${unit} bytes`;
+  return null;
+}
+
+export const hipGemv = declareHipKernel({
+  id: 513,
+  name: 'hip_gemv',
+  doc:
+    'Block-quantized weights times up to 8 rows of 8-bit activations by integer dot products: a wave streams rows of ' +
+    'weights once, sums stay in registers; bias, gate with activation and residual fused for any number of rows.',
+  source: 'gemv.hip',
+  format: (c) => formatOfId(c.b_dtype).name,
+  entry: (c) => `gemv_${formatOfId(c.b_dtype).name}_c${c.columns}_r${c.rows}${c.gate === 0 ? '' : '_gate'}`,
+  buffers: HIP_MATMUL_BUFFERS,
+  constants: HIP_GEMV_CONSTANTS,
+  paramsName: 'hip_matmul',
+  params: HIP_MATMUL_PARAMS,
+  extents: (p) => ({ ...hipMatmulExtents(p), a: hipQ8A(p) }),
+  geometry: (p, c): LaunchGeometry => ({
+    threadgroups: [ceilDiv(p.n, c.rows * (c.waves / p.split)), ceilDiv(p.m, c.columns), product(p.batch)],
+    threads: [c.waves * c.wave, 1, 1],
+    // Partial sums of the waves that share outputs: only a split needs them.
+    threadgroupBytes: [p.split > 1 ? c.waves * c.rows * c.columns * (1 + c.gate) * 4 : 0],
+  }),
+  refuse,
+});
