@@ -52,12 +52,14 @@ const CHECK = [
   '-Xclang',
   '-cl-ext=-__opencl_c_device_enqueue,-__opencl_c_program_scope_global_variables',
 ];
-// Vectorized code would have other loads than the source; -g1 is for the findings' lines.
+// Vectorized code would have other loads than the source; -g1 is for the findings' lines, in the version of DWARF in
+// which binutils 2.40, where there is no llvm-symbolizer, finds the files of inlined functions.
 // Stack probes make a thread with too many variables meet the guard page of its stack, and not skip it.
 const CODE = [
   '-fstack-clash-protection',
   '-O2',
   '-g1',
+  '-gdwarf-4',
   '-fPIC',
   '-fno-vectorize',
   '-fno-slp-vectorize',
@@ -216,14 +218,7 @@ async function build(
   if (compiled.code === -1) throw new TilewrightError('ERR_BACKEND_UNAVAILABLE', compiled.stderr);
   if (compiled.code !== 0) return diagnostics(compiled.stderr, tools.shim, 'type');
   // Linked without the sanitizers' runtimes: the executor defines their hooks.
-  const linked = await runTool(tools.clang, [
-    '-shared',
-    object,
-    '-o',
-    join(target, 'module.so'),
-    '-lm',
-    '--rtlib=compiler-rt',
-  ]);
+  const linked = await runTool(tools.clang, ['-shared', object, '-o', join(target, 'module.so'), '-lm']);
   if (linked.code !== 0) {
     throw new TilewrightError('ERR_NATIVE_FAILURE', `Linking a kernel module failed: ${linked.stderr}`);
   }
