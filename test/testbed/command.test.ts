@@ -13,7 +13,7 @@ async function command(args: Partial<Parameters<typeof runCheckCommand>[0]> & { 
   let out = '';
   let errors = '';
   const code = await runCheckCommand(
-    { json: false, wave: 64, ...args },
+    { json: false, ...args },
     { write: (text) => (out += text) },
     { write: (text) => (errors += text) },
   );
@@ -109,7 +109,6 @@ describe.skipIf(!hasClang)('tilewright check', () => {
       define: ['N=3'],
       saveBaseline: 'b.json',
       json: true,
-      wave: 64,
     });
   });
 });

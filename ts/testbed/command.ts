@@ -102,7 +102,8 @@ export interface CheckArguments {
   include?: string[] | undefined;
   define?: string[] | undefined;
   only?: string | undefined;
-  wave: number;
+  wave?: number | undefined;
+  target?: string | undefined;
   baseline?: string | undefined;
   saveBaseline?: string | undefined;
 }
@@ -124,7 +125,8 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
       .option('include', { alias: 'I', type: 'string', array: true, describe: 'directory for #include' })
       .option('define', { alias: 'D', type: 'string', array: true, describe: 'macro, NAME or NAME=VALUE' })
       .option('only', { type: 'string', describe: 'regular expression: only kernels with such a name' })
-      .option('wave', { type: 'number', default: 64, choices: [32, 64], describe: 'HIP: lanes of a wave' })
+      .option('wave', { type: 'number', choices: [32, 64], describe: 'HIP: lanes of a wave; the target decides' })
+      .option('target', { type: 'string', describe: 'HIP: GPU to emulate; gfx90a at wave 64, gfx1100 at 32' })
       .option('baseline', { type: 'string', describe: 'JSON file with counters that the runs have to match' })
       .option('save-baseline', { type: 'string', describe: 'write the counters to this file' }),
   handler: async (args: ArgumentsCamelCase<CheckArguments>) => {
@@ -144,7 +146,8 @@ export async function runCheckCommand(args: CheckArguments, out: Output, errors:
       ...(args.include !== undefined && { include: args.include }),
       ...(args.define !== undefined && { define: args.define }),
       ...(args.only !== undefined && { only: pattern(args.only) }),
-      wave: args.wave === 32 ? 32 : 64,
+      ...(args.wave !== undefined && { wave: args.wave === 32 ? (32 as const) : (64 as const) }),
+      ...(args.target !== undefined && { target: args.target }),
       ...(args.baseline !== undefined && { baseline: args.baseline }),
       ...(args.saveBaseline !== undefined && { saveBaseline: args.saveBaseline }),
     });

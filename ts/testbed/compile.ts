@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TilewrightError } from '../errors.ts';
 import { diagnostics } from './diagnostics.ts';
-import { rewriteHip } from './rewrite/hip.ts';
+import { gfxMajor, hipMacros, rewriteHip } from './rewrite/hip.ts';
 import { type Rewritten, rewriteMsl } from './rewrite/msl.ts';
 import type { Finding, ModuleSignature } from './rewrite/signature.ts';
 import { RewriteError } from './rewrite/tokens.ts';
@@ -20,6 +20,8 @@ export interface CompileOptions {
   readonly only?: RegExp;
   /** HIP: lanes per wave; 64 unless told. */
   readonly wave?: 32 | 64;
+  /** HIP: the GPU that is emulated; gfx90a at wave 64 and gfx1100 at wave 32 unless told. */
+  readonly target?: string;
 }
 
 /** A kernel file that the preprocessor has seen. */
@@ -38,6 +40,16 @@ export interface CompiledModule {
 }
 
 export type CompileMode = 'run' | 'sanitize';
+
+/** The wave size and target of a HIP compilation. RDNA has both wave sizes, GCN and CDNA 64 only. */
+export function hipTarget(options: Pick<CompileOptions, 'wave' | 'target'>): { wave: 32 | 64; target: string } {
+  const wave = options.wave ?? (options.target !== undefined && gfxMajor(options.target) >= 10 ? 32 : 64);
+  const target = options.target ?? (wave === 64 ? 'gfx90a' : 'gfx1100');
+  if (wave === 32 && gfxMajor(target) < 10) {
+    throw new TilewrightError('ERR_USAGE', `${target} has waves of 64 lanes only.`);
+  }
+  return { wave, target };
+}
 
 /** The version of Metal that the checks pretend to be: 3.2. */
 const METAL_VERSION = 320;
@@ -95,6 +107,7 @@ export async function preprocess(path: string, options: CompileOptions): Promise
     throw new TilewrightError('ERR_FILE', `The kernel file ${path} cannot be read: ${cause.code}.`, { cause });
   });
   const dialect = options.dialect ?? (path.endsWith('.hip') ? 'hip' : 'msl');
+  const hip = hipTarget(options);
   const user = [
     ...(options.include ?? []).map((directory) => `-I${directory}`),
     ...(options.define ?? []).map((macro) => `-D${macro}`),
@@ -118,6 +131,7 @@ export async function preprocess(path: string, options: CompileOptions): Promise
           '-D__HIPCC__=1',
           '-D__HIP_DEVICE_COMPILE__=1',
           '-D__HIP_PLATFORM_AMD__=1',
+          ...hipMacros(hip.target, hip.wave).map((macro) => `-D${macro}`),
         ];
   const result = await runTool(tools.clangxx, [
     '-E',
@@ -140,7 +154,7 @@ export function rewrite(source: Preprocessed, options: CompileOptions & { check:
   try {
     return source.dialect === 'msl'
       ? rewriteMsl(source.text, options)
-      : rewriteHip(source.text, { ...options, wave: options.wave ?? 64 });
+      : rewriteHip(source.text, { ...options, ...hipTarget(options) });
   } catch (error) {
     if (!(error instanceof RewriteError)) throw error;
     return { rule: 'rewrite', message: `not understood: ${error.message}`, ...error.place };
@@ -174,6 +188,7 @@ export async function compile(
     source.text,
     `${options.only}`,
     `${options.wave}`,
+    `${options.target}`,
     rewriterHash(),
   );
   let failure: readonly Finding[] | undefined;

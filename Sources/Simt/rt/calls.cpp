@@ -13,6 +13,26 @@ extern "C" {
 
 void simt_barrier(unsigned scope, unsigned flags) {
   g_machine.wait(scope == SIMT_THREADGROUP ? simt::State::kGroupBarrier : simt::State::kSimdBarrier, flags, CALLER);
+  if (scope == SIMT_THREADGROUP) g_machine.current->unacquired &= ~flags;
+}
+
+void simt_fence(unsigned release, unsigned acquire) {
+  simt::Thread& t = *g_machine.current;
+  t.released |= release;
+  t.unacquired &= ~acquire;
+}
+
+void simt_execution_barrier(void) {
+  auto& m = g_machine;
+  simt::Thread& t = *m.current;
+  const uint32_t released = t.released;
+  // What earlier barriers ordered stays ordered while this one is not acquired.
+  uint32_t seen[2];
+  for (int kind = 0; kind < 2; kind++) seen[kind] = t.unacquired >> kind & 1 ? t.seen[kind] : m.ordered[kind];
+  t.released = 0;
+  m.wait(simt::State::kGroupBarrier, released, CALLER);
+  std::memcpy(t.seen, seen, sizeof(seen));
+  t.unacquired = SIMT_MEM_DEVICE | SIMT_MEM_THREADGROUP;
 }
 
 unsigned long simt_collect(const void* value, unsigned size, unsigned kind, unsigned long* mask) {
@@ -28,6 +48,10 @@ void simt_inactive_lane(unsigned lane) {
   g_machine.find("inactive-lane",
                  "the value of lane " + std::to_string(lane) + " is read, which takes no part: it is undefined",
                  CALLER);
+}
+
+void simt_report(const char* rule, const char* message) {
+  g_machine.find(rule, message, CALLER);
 }
 
 void simt_check_alignment(unsigned long address, unsigned align) {
@@ -99,6 +123,11 @@ unsigned long simt_buffer(unsigned index) {
   if (slot == simt::kNullPointer) return 0;
   if (slot != simt::kNotBound) return m.arena.slot(slot).begin + m.offset_of[index];
   return reinterpret_cast<unsigned long>(m.arena.base()) + (static_cast<unsigned long>(index) << simt::kSlotShift);
+}
+
+unsigned long simt_pointer(unsigned index) {
+  const auto& m = g_machine;
+  return index < simt::kMaxBuffers && m.slot_of[index] != ~0u ? simt_buffer(index) : 0;
 }
 
 unsigned long simt_threadgroup_buffer(unsigned index) {

@@ -150,7 +150,7 @@ void access(uint64_t address, uint64_t size, bool write, bool atomic, uint64_t p
   self.simdgroup = m.simdgroup_of(t);
   self.first = m.first_thread;
   self.count = m.group_size[0] * m.group_size[1] * m.group_size[2];
-  self.ordered_group = m.ordered[kind];
+  self.ordered_group = t.unacquired >> kind & 1 ? t.seen[kind] : m.ordered[kind];
   self.ordered_simd = simdgroup.ordered[kind];
   const char* race = nullptr;
   Access culprit;

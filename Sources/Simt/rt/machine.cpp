@@ -132,6 +132,7 @@ void Machine::start_group() {
     t.position[2] = i / group_threads[0] / group_threads[1];
     t.state = State::kReady;
     t.site = 0;
+    t.released = t.unacquired = 0;
     fiber_init(t.context, stacks + i * kStackBytes + 4096, kStackBytes - 4096, fibre_main);
   }
   // A new threadgroup finds undefined threadgroup memory.

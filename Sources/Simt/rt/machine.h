@@ -26,6 +26,10 @@ struct Thread {
   uint64_t site = 0;   // where it waits
   uint32_t index = 0;  // in the threadgroup
   uint32_t position[3] = {0, 0, 0};
+  // HIP's fences (simt_mem): released since the last barrier, not acquired since it, and until when memory of each kind
+  // was ordered for this thread before that barrier.
+  uint32_t released = 0, unacquired = 0;
+  uint32_t seen[2] = {0, 0};
 };
 
 struct SimdGroup {

@@ -54,17 +54,26 @@ enum simt_atomic_type { SIMT_I32 = 0, SIMT_U32 = 1, SIMT_F32 = 2, SIMT_U64 = 3, 
 extern "C" {
 /// Wait for the simdgroup or the threadgroup; `flags` are simt_mem.
 void simt_barrier(unsigned scope, unsigned flags) SIMT_CONVERGENT;
+/// Fences of HIP: what the next simt_execution_barrier releases, and what the last one lets this thread see; simt_mem.
+void simt_fence(unsigned release, unsigned acquire);
+/// Wait for the threadgroup. It orders the memory that every thread has released before it, for the threads that
+/// acquire it behind it.
+void simt_execution_barrier(void) SIMT_CONVERGENT;
 /// Publish `size` bytes (at most 64), wait for the simdgroup's other lanes, and get everyone's values, 64 bytes apart.
 /// They stay valid until this thread's next rendezvous. Values of lanes that take no part are 0xFF bytes.
 unsigned long simt_collect(const void* value, unsigned size, unsigned kind, unsigned long* mask) SIMT_CONVERGENT;
 /// The other lane's value was asked for although it takes no part.
 void simt_inactive_lane(unsigned lane);
+/// A finding of the shim itself, at the place of the call.
+void simt_report(const char* rule, const char* message);
 /// Called by sanitizing builds before a vector is copied to or from memory.
 void simt_check_alignment(unsigned long address, unsigned align);
 unsigned simt_lane(void);
 /// Components of a builtin; scalars fill `out[0]`.
 void simt_builtin(unsigned id, unsigned* out);
 unsigned long simt_buffer(unsigned index);
+/// The same, but 0 for a buffer that is not bound: HIP kernels may ask.
+unsigned long simt_pointer(unsigned index);
 unsigned long simt_threadgroup_buffer(unsigned index);
 /// Address of the threadgroup variable `id` of the running kernel; allocated at its first use in a threadgroup.
 unsigned long simt_threadgroup_variable(unsigned id, unsigned size, unsigned align);

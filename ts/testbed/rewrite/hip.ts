@@ -1,3 +1,4 @@
+import { TilewrightError } from '../../errors.ts';
 import { integerValue } from './integer.ts';
 import type { Rewritten } from './msl.ts';
 import { type FunctionScope, Scan } from './scan.ts';
@@ -7,6 +8,27 @@ import { print, type Token, textOf, tokenize } from './tokens.ts';
 export interface HipOptions {
   readonly only?: RegExp;
   readonly wave: 32 | 64;
+  /** The GPU whose instructions are there, as `--offload-arch` names it. */
+  readonly target: string;
+}
+
+/** Major version of the instruction set: 9 for gfx90a, 11 for gfx1100. */
+export function gfxMajor(target: string): number {
+  const version = /^gfx(\d{1,2})[0-9a-f]{2}$/.exec(target)?.[1];
+  if (version === undefined)
+    throw new TilewrightError('ERR_USAGE', `${target} is no target that is known: gfx90a, gfx1100 and so on.`);
+  return Number(version);
+}
+
+/** Macros that clang defines for a target, and `__SIMT__` of the test bed. */
+export function hipMacros(target: string, wave: 32 | 64): string[] {
+  return [
+    `__SIMT__=1`,
+    `__AMDGCN__=1`,
+    `__AMDGCN_WAVEFRONT_SIZE=${wave}`,
+    `__${target}__=1`,
+    `__GFX${gfxMajor(target)}__=1`,
+  ];
 }
 
 /** LDS of a workgroup on every AMD GPU of today. */
@@ -52,7 +74,8 @@ class HipRewriter {
     }
     this.#collect();
     this.#words();
-    const code = `#define HIP_WAVE ${this.#options.wave}\n#include "hip/hip.h"\n${print(this.#all)}\n${this.#registration()}`;
+    const { wave, target } = this.#options;
+    const code = `#define HIP_WAVE ${wave}\n#define HIP_GFX ${gfxMajor(target)}\n#define __${target}__ 1\n#include "hip/hip.h"\n${print(this.#all)}\n${this.#registration()}`;
     return {
       code,
       signature: { dialect: 'hip', kernels: this.#kernels, constants: [] },

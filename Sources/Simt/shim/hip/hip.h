@@ -1,11 +1,10 @@
 // The part of HIP's device language that the test bed knows: HIP C++ kernel language guide ("C++ language extensions")
-// and, for the matrix instructions, AMD's CDNA2 and CDNA3 instruction set documents. HIP_WAVE is 32 or 64.
+// here, clang's AMDGPU builtins in amdgcn/. The rewriter defines HIP_WAVE (32 or 64), HIP_GFX (9 to 12) and the macro of
+// the target that is emulated.
 #pragma once
 #include "../simt_calls.h"
+#include "amdgcn/target.h"
 
-#ifndef HIP_WAVE
-#define HIP_WAVE 64
-#endif
 #define HIP_INLINE inline __attribute__((always_inline))
 
 #ifdef MSL_SAN
@@ -107,13 +106,6 @@ constexpr int warpSize = HIP_WAVE;
 // "Synchronization functions", "Memory fence instructions".
 HIP_INLINE void __syncthreads() {
   simt_barrier(SIMT_THREADGROUP, SIMT_MEM_DEVICE | SIMT_MEM_THREADGROUP);
-}
-/// Execution only: memory needs a fence.
-HIP_INLINE void __builtin_amdgcn_s_barrier() {
-  simt_barrier(SIMT_THREADGROUP, SIMT_MEM_NONE);
-}
-HIP_INLINE void __builtin_amdgcn_wave_barrier() {
-  simt_barrier(SIMT_SIMDGROUP, SIMT_MEM_DEVICE | SIMT_MEM_THREADGROUP);
 }
 HIP_INLINE int __lane_id() {
   return (int)simt_lane();
@@ -298,44 +290,32 @@ constexpr HIP_INLINE T max(T a, T b) {
   return a < b ? b : a;
 }
 
-/// Sum of four products of signed bytes (V_DOT4_I32_I8).
-HIP_INLINE int __builtin_amdgcn_sdot4(int a, int b, int c, bool) {
-  for (int i = 0; i < 4; i++) c += (int)(int8_t)(a >> 8 * i) * (int)(int8_t)(b >> 8 * i);
-  return c;
-}
-HIP_INLINE int __builtin_amdgcn_readfirstlane(int x) {
-  const hip::lanes<int> all(x);
-  return all.need((uint)__builtin_ctzl(all.mask));
-}
+// Vectors of clang's builtins.
+#define HIP_BUILTIN_VECTOR(name, T, N) typedef T simt_##name##N __attribute__((ext_vector_type(N)));
+HIP_BUILTIN_VECTOR(half, _Float16, 2)
+HIP_BUILTIN_VECTOR(half, _Float16, 4)
+HIP_BUILTIN_VECTOR(half, _Float16, 8)
+HIP_BUILTIN_VECTOR(half, _Float16, 16)
+HIP_BUILTIN_VECTOR(short, short, 4)
+HIP_BUILTIN_VECTOR(short, short, 8)
+HIP_BUILTIN_VECTOR(short, short, 16)
+HIP_BUILTIN_VECTOR(int, int, 2)
+HIP_BUILTIN_VECTOR(int, int, 4)
+HIP_BUILTIN_VECTOR(int, int, 8)
+HIP_BUILTIN_VECTOR(int, int, 16)
+HIP_BUILTIN_VECTOR(float, float, 4)
+HIP_BUILTIN_VECTOR(float, float, 8)
+HIP_BUILTIN_VECTOR(float, float, 16)
 
-#if HIP_WAVE == 64
-// CDNA: V_MFMA_F32_16X16X16_F16. Lane l holds A[l % 16][4 * (l / 16) + j], B[4 * (l / 16) + j][l % 16] and
-// D[4 * (l / 16) + j][l % 16] in its element j.
-typedef _Float16 hip_half4 __attribute__((ext_vector_type(4)));
-typedef float hip_float4 __attribute__((ext_vector_type(4)));
-HIP_INLINE hip_float4 __builtin_amdgcn_mfma_f32_16x16x16f16(hip_half4 a, hip_half4 b, hip_float4 c, int, int, int) {
-  struct pair {
-    hip_half4 a, b;
-  } mine = {a, b};
-  unsigned long mask;
-  const unsigned long base = simt_collect(&mine, sizeof(mine), SIMT_MMA, &mask);
-  const uint me = simt_lane(), col = me % 16;
-  for (uint j = 0; j < 4; j++) {
-    const uint row = 4 * (me / 16) + j;
-    float sum = c[j];
-    for (uint k = 0; k < 16; k++) {
-      const pair* left = (const pair*)(base + 64 * (row + 16 * (k / 4)));
-      const pair* right = (const pair*)(base + 64 * (col + 16 * (k / 4)));
-      sum += (float)left->a[k % 4] * (float)right->b[k % 4];
-    }
-    c[j] = sum;
-  }
-  return c;
-}
-#endif
+#include "amdgcn/dot.h"
+#include "amdgcn/dpp.h"
+#include "amdgcn/lanes.h"
+#include "amdgcn/math.h"
+#include "amdgcn/matrix.h"
+#include "amdgcn/sync.h"
 
 // From a kernel's parameter list to a call. Arguments are numbered in order; one that is passed by value is a buffer
-// with its bytes.
+// with its bytes; a buffer that is left out is a null pointer.
 namespace hip {
 template <class P>
 struct argument {
@@ -343,7 +323,7 @@ struct argument {
 };
 template <class T>
 struct argument<T*> {
-  static T* get(uint index) { return (T*)simt_buffer(index); }
+  static T* get(uint index) { return (T*)simt_pointer(index); }
 };
 template <uint... I, class... P>
 HIP_INLINE void call(void (*f)(P...)) {
