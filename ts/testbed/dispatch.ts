@@ -28,8 +28,6 @@ export interface DispatchRequest {
   readonly gridInThreads?: boolean;
   readonly group: Triple;
   readonly buffers: readonly BufferArgument[];
-  /** HIP: indices of pointers that are null. */
-  readonly absent?: readonly number[];
   /** Function constants, by name or by index. */
   readonly constants?: Readonly<Record<string, number | boolean>>;
   /** Bytes of threadgroup memory by `[[threadgroup(n)]]`. */
@@ -195,7 +193,7 @@ function refusal(kernel: KernelSignature, reason: string): DispatchResult {
 
 /** What the launch lacks, as Metal's API validation would say it. */
 function missing(kernel: KernelSignature, request: DispatchRequest): string | undefined {
-  const bound = new Set([...request.buffers.map(({ index }) => index), ...(request.absent ?? [])]);
+  const bound = new Set(request.buffers.map(({ index }) => index));
   for (const parameter of kernel.parameters) {
     if (parameter.kind === 'buffer' && parameter.condition === undefined && !bound.has(parameter.index!)) {
       return `buffer ${parameter.index} (${parameter.name}) is not bound`;

@@ -125,11 +125,6 @@ unsigned long simt_buffer(unsigned index) {
   return reinterpret_cast<unsigned long>(m.arena.base()) + (static_cast<unsigned long>(index) << simt::kSlotShift);
 }
 
-unsigned long simt_pointer(unsigned index) {
-  const auto& m = g_machine;
-  return index < simt::kMaxBuffers && m.slot_of[index] != ~0u ? simt_buffer(index) : 0;
-}
-
 unsigned long simt_threadgroup_buffer(unsigned index) {
   auto& m = g_machine;
   const uint64_t base = m.arena.slot(simt::kThreadgroupSlot).begin;

@@ -72,8 +72,6 @@ unsigned simt_lane(void);
 /// Components of a builtin; scalars fill `out[0]`.
 void simt_builtin(unsigned id, unsigned* out);
 unsigned long simt_buffer(unsigned index);
-/// The same, but 0 for a buffer that is not bound: HIP kernels may ask.
-unsigned long simt_pointer(unsigned index);
 unsigned long simt_threadgroup_buffer(unsigned index);
 /// Address of the threadgroup variable `id` of the running kernel; allocated at its first use in a threadgroup.
 unsigned long simt_threadgroup_variable(unsigned id, unsigned size, unsigned align);

@@ -1,6 +1,6 @@
 // The part of HIP's device language that the test bed knows: HIP C++ kernel language guide ("C++ language extensions")
-// here, clang's AMDGPU builtins in amdgcn/. The rewriter defines HIP_WAVE (32 or 64), HIP_GFX (9 to 12) and the macro of
-// the target that is emulated.
+// here, clang's AMDGPU builtins in amdgcn/. The rewriter defines HIP_WAVE (32 or 64), HIP_GFX (9 to 12) and the macro
+// of the target that is emulated.
 #pragma once
 #include "../simt_calls.h"
 #include "amdgcn/target.h"
@@ -315,7 +315,7 @@ HIP_BUILTIN_VECTOR(float, float, 16)
 #include "amdgcn/sync.h"
 
 // From a kernel's parameter list to a call. Arguments are numbered in order; one that is passed by value is a buffer
-// with its bytes; a buffer that is left out is a null pointer.
+// with its bytes.
 namespace hip {
 template <class P>
 struct argument {
@@ -323,7 +323,7 @@ struct argument {
 };
 template <class T>
 struct argument<T*> {
-  static T* get(uint index) { return (T*)simt_pointer(index); }
+  static T* get(uint index) { return (T*)simt_buffer(index); }
 };
 template <uint... I, class... P>
 HIP_INLINE void call(void (*f)(P...)) {

@@ -9,7 +9,7 @@ constexpr int kNoLane = -1, kUnknownControl = -2;
 /// The lane that `me` reads.
 HIP_INLINE int dpp_source(int control, int me) {
   const int row = me & ~15, at = me & 15, n = control & 15;
-  if (control <= 0xFF) return (me & ~3) | (control >> 2 * (me & 3) & 3);        // quad_perm
+  if (control <= 0xFF) return (me & ~3) | (control >> 2 * (me & 3) & 3);           // quad_perm
   if (control > 0x100 && control <= 0x10F) return at + n < 16 ? me + n : kNoLane;  // row_shl
   if (control > 0x110 && control <= 0x11F) return at >= n ? me - n : kNoLane;      // row_shr
   if (control > 0x120 && control <= 0x12F) return row | ((at - n) & 15);           // row_ror

@@ -104,9 +104,9 @@ struct wmma {
 #endif
 }  // namespace hip
 
-#define HIP_MATRIX(name, layout, operand, sum, element)                                      \
-  HIP_INLINE sum name(operand a, operand b, sum c, int, int, int) {                          \
-    return hip::matrix<hip::layout, operand, sum, hip::element>::multiply(a, b, c);          \
+#define HIP_MATRIX(name, layout, operand, sum, element)                             \
+  HIP_INLINE sum name(operand a, operand b, sum c, int, int, int) {                 \
+    return hip::matrix<hip::layout, operand, sum, hip::element>::multiply(a, b, c); \
   }
 #define HIP_COMMA ,
 #ifdef HIP_HAS_MFMA
@@ -126,14 +126,14 @@ HIP_MATRIX(__builtin_amdgcn_mfma_i32_16x16x32_i8, mfma<16 HIP_COMMA 8>, long, si
 HIP_MATRIX(__builtin_amdgcn_mfma_i32_32x32x16_i8, mfma<32 HIP_COMMA 8>, long, simt_int16, byte_element)
 #endif
 
-#define HIP_WMMA(name, layout, operand, element)                                                   \
-  HIP_INLINE simt_float8 name(operand a, operand b, simt_float8 c) {                               \
-    return hip::matrix<hip::layout, operand, simt_float8, hip::element>::multiply(a, b, c);        \
+#define HIP_WMMA(name, layout, operand, element)                                            \
+  HIP_INLINE simt_float8 name(operand a, operand b, simt_float8 c) {                        \
+    return hip::matrix<hip::layout, operand, simt_float8, hip::element>::multiply(a, b, c); \
   }
-#define HIP_WMMA_IU8(name, layout, operand)                                                               \
-  HIP_INLINE simt_int8 name(bool a_signed, operand a, bool b_signed, operand b, simt_int8 c, bool) {      \
-    return hip::matrix<hip::layout, operand, simt_int8, hip::byte_element>::multiply(                     \
-        a, b, c, hip::byte_element{a_signed}, hip::byte_element{b_signed});                               \
+#define HIP_WMMA_IU8(name, layout, operand)                                                          \
+  HIP_INLINE simt_int8 name(bool a_signed, operand a, bool b_signed, operand b, simt_int8 c, bool) { \
+    return hip::matrix<hip::layout, operand, simt_int8, hip::byte_element>::multiply(                \
+        a, b, c, hip::byte_element{a_signed}, hip::byte_element{b_signed});                          \
   }
 #if HIP_GFX == 11 && HIP_WAVE == 32
 HIP_WMMA(__builtin_amdgcn_wmma_f32_16x16x16_f16_w32, wmma, simt_half16, half_element)

@@ -44,7 +44,8 @@ constexpr uint space_bits(const char* space) {
 template <class... S>
 HIP_INLINE void __builtin_amdgcn_fence(int order, const char* scope, S... spaces) {
   if (hip::equal(scope, "wavefront") || hip::equal(scope, "singlethread")) return;
-  const uint all = sizeof...(S) == 0 ? (uint)(SIMT_MEM_DEVICE | SIMT_MEM_THREADGROUP) : (hip::space_bits(spaces) | ... | 0u);
+  const uint all =
+      sizeof...(S) == 0 ? (uint)(SIMT_MEM_DEVICE | SIMT_MEM_THREADGROUP) : (hip::space_bits(spaces) | ... | 0u);
   const bool acquire = order != __ATOMIC_RELEASE, release = order != __ATOMIC_ACQUIRE;
   simt_fence(release ? all : 0, acquire ? all : 0);
 }
