@@ -67,8 +67,10 @@ const CHECK = [
 // Vectorized code would have other loads than the source; -g1 is for the findings' lines, in the version of DWARF in
 // which binutils 2.40, where there is no llvm-symbolizer, finds the files of inlined functions.
 // Stack probes make a thread with too many variables meet the guard page of its stack, and not skip it.
+// A loop without an end stays one: C++ would let the compiler remove it, and the kernel would run on into nothing.
 const CODE = [
   '-fstack-clash-protection',
+  '-fno-finite-loops',
   '-O2',
   '-g1',
   '-gdwarf-4',

@@ -160,10 +160,9 @@ export async function dispatch(module: CompiledModule, request: DispatchRequest)
   if (problem !== undefined) return refusal(kernel, problem);
   const runtime = await buildRuntime();
   const { header, input, outputs } = encode(module, kernel, request);
-  const timeout = request.timeout ?? DEFAULT_TIMEOUT;
   const result = await runTool(join(runtime, 'simt-runner'), [], {
     input: [Buffer.from(header), ...input],
-    timeoutMs: (timeout + 30) * 1000,
+    timeoutMs: (timeoutOf(request) + 30) * 1000,
   });
   const end = result.stdout.indexOf(10);
   if (result.code !== 0 || end === -1) {
@@ -184,6 +183,8 @@ export async function dispatch(module: CompiledModule, request: DispatchRequest)
   }
   return { ...(await readable(module, kernel, report)), buffers };
 }
+
+const timeoutOf = (request: DispatchRequest) => request.timeout ?? DEFAULT_TIMEOUT;
 
 const place = (kernel: KernelSignature) => ({ file: kernel.file, line: kernel.line, kernel: kernel.name });
 
@@ -221,7 +222,7 @@ function encode(module: CompiledModule, kernel: KernelSignature, request: Dispat
     `grid ${request.grid.join(' ')} ${request.gridInThreads === true ? 1 : 0}`,
     `group ${request.group.join(' ')}`,
     `order ${code} ${seed}`,
-    `options ${request.count === true ? OPTION_COUNT : 0} ${kernel.maxThreads ?? 0} ${request.timeout ?? DEFAULT_TIMEOUT}`,
+    `options ${request.count === true ? OPTION_COUNT : 0} ${kernel.maxThreads ?? 0} ${Math.ceil(1000 * timeoutOf(request))}`,
   );
   if (request.threadgroup !== undefined) lines.push(`threadgroup ${request.threadgroup.join(' ')}`);
   const writable = (index: number) =>

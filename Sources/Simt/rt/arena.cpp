@@ -50,11 +50,7 @@ void Arena::release(uint32_t index) {
     mapped_[index] = 0;
   }
   if (slot.cells != nullptr) munmap(slot.cells, slot.cells_bytes);
-  slot = Slot{};
-}
-
-void Arena::release_all() {
-  for (uint32_t i = 0; i < kSlots; i++) release(i);
+  if (slot.begin != 0) slot = Slot{};
 }
 
 }  // namespace simt

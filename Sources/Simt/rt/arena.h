@@ -59,7 +59,6 @@ class Arena {
   /// Give a slot `bytes` of memory that end (rounded to 16) at a guard page. Optional shadow.
   bool allocate(uint32_t slot, uint64_t bytes, bool shadow);
   void release(uint32_t slot);
-  void release_all();
 
  private:
   char* base_ = nullptr;

@@ -116,12 +116,9 @@ void simt_builtin(unsigned id, unsigned* out) {
   }
 }
 
-// An index that is not bound points to a page that cannot be touched: the kernel may hold it, but not use it.
 unsigned long simt_buffer(unsigned index) {
   auto& m = g_machine;
-  const uint32_t slot = index < simt::kMaxBuffers ? m.slot_of[index] : simt::kNotBound;
-  if (slot == simt::kNullPointer) return 0;
-  if (slot != simt::kNotBound) return m.arena.slot(slot).begin + m.offset_of[index];
+  if (index < simt::kMaxBuffers) return m.address_of[index];
   return reinterpret_cast<unsigned long>(m.arena.base()) + (static_cast<unsigned long>(index) << simt::kSlotShift);
 }
 

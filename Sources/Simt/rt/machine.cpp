@@ -73,7 +73,7 @@ void Machine::find(const char* rule, const std::string& message, uint64_t pc, ui
 
 void Machine::expire(uint64_t pc) {
   find("hang", "the kernel does not end: a loop without an end, or far too much work for the test bed", pc);
-  siglongjmp(escape, 1);
+  leave();
 }
 
 void Machine::wait(State state, uint32_t kind, uint64_t site) {
@@ -84,6 +84,20 @@ void Machine::wait(State state, uint32_t kind, uint64_t site) {
   fiber_switch(current->context, scheduler);
 }
 
+bool Machine::open_threadgroup_memory() {
+  Slot& slot = arena.slot(kThreadgroupSlot);
+  if (slot.begin != 0 && (slot.cells != nullptr) == hooks) return true;
+  if (!arena.allocate(kThreadgroupSlot, kThreadgroupCapacity, hooks)) return false;
+  slot.space = Space::kThreadgroup;
+  slot.touched.assign(kThreadgroupCapacity, 0);
+  threadgroup_used = 0;
+  return true;
+}
+
+void Machine::release() {
+  for (uint32_t i = 0; i < kThreadgroupSlot; i++) arena.release(i);
+}
+
 Allocation Machine::allocate_threadgroup(uint32_t bytes, uint32_t align) {
   align = std::max(align, 16u);
   Allocation a;
@@ -92,7 +106,7 @@ Allocation Machine::allocate_threadgroup(uint32_t bytes, uint32_t align) {
   const uint64_t end = static_cast<uint64_t>(a.offset) + bytes + kRedZone;
   if (end > kThreadgroupCapacity) {
     find("threadgroup-memory", "threadgroup memory is exhausted: the test bed has 1 MB, GPUs less", 0);
-    siglongjmp(escape, 1);
+    leave();
   }
   // The red zone before it stays invalid: `touched` marks the bytes that belong to an allocation.
   Slot& slot = arena.slot(kThreadgroupSlot);
@@ -312,6 +326,8 @@ void Machine::run() {
     // The lowest page of each stack catches its overflow.
     for (uint32_t i = 0; i < kMaxThreads; i++) mprotect(stacks + i * kStackBytes, 4096, PROT_NONE);
   }
+  // What a dispatch left that did not end: accesses that nobody counted.
+  if (aborted) simdgroups.clear();
   clock = 1;
   expired = false;
   aborted = true;

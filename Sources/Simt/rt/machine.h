@@ -15,7 +15,6 @@ namespace simt {
 
 constexpr uint32_t kMaxThreads = 1024;  // per threadgroup, Metal and HIP alike
 constexpr uint32_t kPublishBytes = 64;
-constexpr uint32_t kNotBound = ~0u, kNullPointer = ~1u;  // in place of an arena slot
 
 enum class State : uint8_t { kReady, kCollective, kSimdBarrier, kGroupBarrier, kDone };
 
@@ -52,13 +51,12 @@ struct Machine {
   uint32_t wave = 32;
   void (*kernel)() = nullptr;
   std::string kernel_name;
-  uint64_t module_base = 0;
+  uint64_t module_base = 0, module_end = 0;
   uint32_t grid_threads[3] = {0, 0, 0}, groups[3] = {0, 0, 0}, group_size[3] = {0, 0, 0};
   uint32_t order = SIMT_FORWARD;
   uint64_t random = 0;
   std::vector<uint32_t> threadgroup_arguments;
-  uint32_t slot_of[kMaxBuffers + 1] = {};  // arena slot of each buffer index, or one of the two below
-  uint64_t offset_of[kMaxBuffers + 1] = {};
+  uint64_t address_of[kMaxBuffers] = {};  // what the kernel gets for each buffer index
 
   // The running threadgroup.
   uint32_t group[3] = {0, 0, 0}, group_threads[3] = {0, 0, 0};
@@ -99,6 +97,12 @@ struct Machine {
   void find(const char* rule, const std::string& message, uint64_t pc, uint64_t other_pc = 0);
   /// The kernel has run for too long: end the dispatch.
   [[noreturn]] void expire(uint64_t pc);
+  /// End the dispatch here and now; its fibres are abandoned.
+  [[noreturn]] void leave();
+  /// Threadgroup memory, which one dispatch leaves to the next; false when memory is short.
+  bool open_threadgroup_memory();
+  /// Give back what the dispatch used.
+  void release();
   /// Run the prepared dispatch to its end or to the first fault.
   void run();
   Allocation allocate_threadgroup(uint32_t bytes, uint32_t align);
@@ -116,8 +120,6 @@ struct Machine {
 
 extern Machine g_machine;
 
-/// Signal handlers that turn a fault of a kernel into a finding.
-void install_fault_handlers();
 std::string describe(const Slot& slot, uint64_t address);
 
 }  // namespace simt

@@ -1,13 +1,16 @@
 // The C interface: modules, constants, dispatches.
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <sstream>
 
 #include "../include/simt.h"
+#include "faults.h"
 #include "machine.h"
 
 using simt::g_machine;
@@ -15,7 +18,7 @@ using simt::json_string;
 
 struct simt_module {
   void* handle = nullptr;
-  uint64_t base = 0;
+  uint64_t base = 0, end = 0;
   uint32_t wave = 32, limit = simt::kThreadgroupLimit;
   bool hooks = false;
   struct Kernel {
@@ -67,6 +70,11 @@ std::string parse(simt_module& m, const char* info) {
   return "";
 }
 
+/// Bindings that the executor has memory of its own for.
+bool has_slot(const simt_binding& b) {
+  return b.same_as < 0 && (b.flags & (SIMT_BUFFER_NULL | SIMT_BUFFER_IN_PLACE)) == 0;
+}
+
 /// What is wrong with a dispatch, before anything runs: the same checks that a Metal driver makes.
 std::string validate(const simt_module& module, const simt_dispatch& d) {
   const auto known = [&](const simt_module::Kernel& k) { return k.name == d.kernel; };
@@ -90,19 +98,48 @@ std::string validate(const simt_module& module, const simt_dispatch& d) {
     const simt_binding& b = d.bindings[i];
     if (b.index >= simt::kMaxBuffers) return "buffer indices go from 0 to 30";
     if (b.size > simt::kMaxBufferBytes) return "a buffer is larger than 2 GB";
+    if (b.offset > b.size && b.same_as < 0) return "buffer " + std::to_string(b.index) + " is bound behind its end";
     if (b.offset > simt::kMaxBufferBytes) return "an offset is larger than 2 GB";
+    if (b.flags & SIMT_BUFFER_IN_PLACE) {
+      if (module.hooks) return "a module with hooks needs its own copy of each buffer";
+      if (b.same_as >= 0 || (b.flags & ~(SIMT_BUFFER_IN_PLACE | SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT))) {
+        return "buffer " + std::to_string(b.index) + " is used in place, which allows no other flags";
+      }
+    }
     for (uint32_t j = 0; j < i; j++) {
       if (d.bindings[j].index == b.index) return "buffer " + std::to_string(b.index) + " is bound twice";
     }
     if (b.same_as < 0) continue;
     const auto owner = [&](uint32_t j) {
-      return d.bindings[j].same_as < 0 && d.bindings[j].index == static_cast<uint32_t>(b.same_as);
+      return has_slot(d.bindings[j]) && d.bindings[j].index == static_cast<uint32_t>(b.same_as);
     };
     bool found = false;
     for (uint32_t j = 0; j < d.binding_count; j++) found = found || owner(j);
     if (!found) return "buffer " + std::to_string(b.index) + " shares the memory of a buffer that is not bound";
   }
+  for (uint32_t i = 0; i < d.constant_count; i++) {
+    const simt_constant& c = d.constants[i];
+    const auto at = module.constants.find(c.id);
+    if (at == module.constants.end()) return "there is no function constant " + std::to_string(c.id);
+    if (at->second.bytes != c.size) {
+      return "function constant " + std::to_string(c.id) + " has " + std::to_string(at->second.bytes) + " bytes, not " +
+             std::to_string(c.size);
+    }
+  }
   return "";
+}
+
+/// The constants of this dispatch; all others are undefined, and zero.
+void set_constants(simt_module& module, const simt_dispatch& d) {
+  for (auto& [id, c] : module.constants) {
+    if (c.value != nullptr) std::memset(c.value, 0, c.bytes);
+    if (c.defined != nullptr) *c.defined = 0;
+  }
+  for (uint32_t i = 0; i < d.constant_count; i++) {
+    const simt_module::Constant& c = module.constants[d.constants[i].id];
+    if (c.value != nullptr) std::memcpy(c.value, d.constants[i].value, c.bytes);
+    if (c.defined != nullptr) *c.defined = 1;
+  }
 }
 
 uint32_t slot_index(const simt_binding& b) {
@@ -113,15 +150,16 @@ void unwritten(const simt_dispatch& d) {
   auto& m = g_machine;
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
-    if (!(b.flags & SIMT_BUFFER_MUST_WRITE) || b.same_as >= 0 || (b.flags & SIMT_BUFFER_NULL)) continue;
+    if (!(b.flags & SIMT_BUFFER_MUST_WRITE) || !has_slot(b)) continue;
     const simt::Slot& slot = m.arena.slot(b.index);
     uint64_t missing = 0, first = 0;
     for (uint64_t at = 0; at < b.size; at++) {
       // Without hooks, four bytes that still hold the pattern count as unwritten.
-      bool written = slot.touched[at] & 2;
-      if (!m.hooks) {
+      bool written = false;
+      if (m.hooks) {
+        written = slot.touched[at] & 2;
+      } else {
         const uint64_t word = at / 4 * 4;
-        written = false;
         for (uint64_t k = word; k < std::min(word + 4, b.size); k++) {
           if (reinterpret_cast<const uint8_t*>(slot.begin)[k] != kFill[k % 2]) written = true;
         }
@@ -253,6 +291,17 @@ std::string to_json(const simt_dispatch& d, const std::string& refused) {
   return out.str();
 }
 
+/// For dl_iterate_phdr: where the module's segments end.
+int find_end(dl_phdr_info* info, size_t, void* module) {
+  auto* m = static_cast<simt_module*>(module);
+  if (info->dlpi_addr != m->base) return 0;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const auto& header = info->dlpi_phdr[i];
+    if (header.p_type == PT_LOAD) m->end = std::max<uint64_t>(m->end, m->base + header.p_vaddr + header.p_memsz);
+  }
+  return 1;
+}
+
 char* copy_text(const std::string& text) {
   auto* out = static_cast<char*>(std::malloc(text.size() + 1));
   if (out != nullptr) std::memcpy(out, text.c_str(), text.size() + 1);
@@ -261,16 +310,17 @@ char* copy_text(const std::string& text) {
 
 std::string bind(const simt_dispatch& d) {
   auto& m = g_machine;
-  m.arena.release_all();
   if (!m.arena.open()) return "the system refuses 256 GB of address space (is `ulimit -v` set?)";
-  std::fill(std::begin(m.slot_of), std::end(m.slot_of), simt::kNotBound);
+  for (uint32_t i = 0; i < simt::kMaxBuffers; i++) {
+    // An index that is not bound points to a page that cannot be touched: the kernel may hold it, but not use it.
+    m.address_of[i] = reinterpret_cast<uint64_t>(m.arena.base()) + (static_cast<uint64_t>(i) << simt::kSlotShift);
+  }
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
-    m.offset_of[b.index] = b.offset;
-    if (b.flags & SIMT_BUFFER_NULL) m.slot_of[b.index] = simt::kNullPointer;
-    if (b.same_as >= 0 || (b.flags & SIMT_BUFFER_NULL)) continue;
+    if (b.flags & SIMT_BUFFER_NULL) m.address_of[b.index] = 0;
+    if (b.flags & SIMT_BUFFER_IN_PLACE) m.address_of[b.index] = reinterpret_cast<uint64_t>(b.data) + b.offset;
+    if (!has_slot(b)) continue;
     const uint32_t index = slot_index(b);
-    m.slot_of[b.index] = index;
     const bool read_only = b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT);
     if (!m.arena.allocate(index, b.size, m.hooks && !read_only)) return "no memory for the buffers";
     simt::Slot& slot = m.arena.slot(index);
@@ -278,7 +328,7 @@ std::string bind(const simt_dispatch& d) {
     slot.flags = b.flags;
     slot.index = b.index;
     if (b.name != nullptr) slot.name = b.name;
-    slot.touched.assign(b.size, 0);
+    if (m.hooks) slot.touched.assign(b.size, 0);
     if (m.counters.enabled) slot.sector_group.assign(b.size / simt::kSectorBytes + 1, 0);
     auto* to = reinterpret_cast<void*>(slot.begin);
     if (b.flags & SIMT_BUFFER_OUTPUT) {
@@ -286,16 +336,18 @@ std::string bind(const simt_dispatch& d) {
     } else if (b.size > 0) {
       std::memcpy(to, b.data, b.size);
     }
+    m.address_of[b.index] = slot.begin + b.offset;
   }
   for (uint32_t i = 0; i < d.binding_count; i++) {
-    if (d.bindings[i].same_as >= 0) m.slot_of[d.bindings[i].index] = m.slot_of[d.bindings[i].same_as];
+    const simt_binding& b = d.bindings[i];
+    if (b.same_as < 0) continue;
+    for (uint32_t j = 0; j < d.binding_count; j++) {
+      const simt_binding& owner = d.bindings[j];
+      if (!has_slot(owner) || owner.index != static_cast<uint32_t>(b.same_as)) continue;
+      m.address_of[b.index] = m.arena.slot(slot_index(owner)).begin + b.offset;
+    }
   }
-  if (!m.arena.allocate(simt::kThreadgroupSlot, simt::kThreadgroupCapacity, m.hooks)) return "no memory";
-  simt::Slot& slot = m.arena.slot(simt::kThreadgroupSlot);
-  slot.space = simt::Space::kThreadgroup;
-  slot.touched.assign(simt::kThreadgroupCapacity, 0);
-  m.threadgroup_used = 0;
-  return "";
+  return m.open_threadgroup_memory() ? "" : "no memory";
 }
 
 }  // namespace
@@ -324,6 +376,7 @@ simt_module* simt_load(const char* path, char* error, size_t error_size) {
   std::string problem = info == nullptr ? "this is no kernel module" : parse(*m, info);
   Dl_info where;
   if (info != nullptr && dladdr(info, &where) != 0) m->base = reinterpret_cast<uint64_t>(where.dli_fbase);
+  dl_iterate_phdr(find_end, m);
   m->hooks = dlsym(handle, "simt_module_hooks") != nullptr;
   if (!problem.empty()) {
     simt_unload(m);
@@ -348,22 +401,9 @@ const char* simt_kernel_name(const simt_module* module, uint32_t index) {
   return index < module->kernels.size() ? module->kernels[index].name.c_str() : nullptr;
 }
 
-int simt_set_constant(simt_module* module, uint32_t id, const void* value, size_t size) {
-  auto at = module->constants.find(id);
-  if (at == module->constants.end() || at->second.bytes != size) return -1;
-  if (at->second.value != nullptr) std::memcpy(at->second.value, value, size);
-  if (at->second.defined != nullptr) *at->second.defined = 1;
-  return 0;
-}
-
-void simt_clear_constants(simt_module* module) {
-  for (auto& [id, c] : module->constants) {
-    if (c.value != nullptr) std::memset(c.value, 0, c.bytes);
-    if (c.defined != nullptr) *c.defined = 0;
-  }
-}
-
 char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
+  static std::mutex* const lock = new std::mutex;  // never destroyed: threads may outlive static objects
+  const std::lock_guard<std::mutex> held(*lock);
   auto& m = g_machine;
   const simt_dispatch& d = *dispatch;
   m.report.clear();
@@ -375,10 +415,12 @@ char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
   if (refused.empty()) refused = bind(d);
   if (!refused.empty()) {
     m.counters.enabled = false;
+    m.release();
     return copy_text(to_json(d, refused));
   }
   m.wave = module->wave;
   m.module_base = module->base;
+  m.module_end = module->end;
   m.kernel_name = d.kernel;
   for (const auto& k : module->kernels) {
     if (k.name == d.kernel) m.kernel = k.run;
@@ -393,18 +435,26 @@ char* simt_run(simt_module* module, const simt_dispatch* dispatch) {
   m.order = d.order;
   m.random = d.seed;
   m.threadgroup_arguments.assign(d.threadgroup_bytes, d.threadgroup_bytes + d.threadgroup_count);
-  simt::install_fault_handlers();
-  m.run();
+  set_constants(*module, d);
+  {
+    simt::FaultGuard guard;
+    if (d.timeout_ms > 0 && !guard.stop_after(d.timeout_ms)) {
+      m.counters.enabled = false;
+      m.release();
+      return copy_text(to_json(d, "the system has no timer that could stop the kernel"));
+    }
+    m.run();
+  }
   if (!m.aborted) unwritten(d);
   for (uint32_t i = 0; i < d.binding_count; i++) {
     const simt_binding& b = d.bindings[i];
-    const bool input = b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT | SIMT_BUFFER_NULL);
-    if (b.same_as < 0 && !input && b.size > 0) {
+    const bool input = b.flags & (SIMT_BUFFER_READ_ONLY | SIMT_BUFFER_CONSTANT);
+    if (has_slot(b) && !input && b.size > 0) {
       std::memcpy(b.data, reinterpret_cast<void*>(m.arena.slot(b.index).begin), b.size);
     }
   }
   char* text = copy_text(to_json(d, ""));
-  m.arena.release_all();
+  m.release();
   return text;
 }
 

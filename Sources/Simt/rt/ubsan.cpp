@@ -62,7 +62,7 @@ void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t pointer) {
 void __ubsan_handle_divrem_overflow(Overflow* data, uintptr_t, uintptr_t) {
   report("integer-division", "integer division by zero, or of the smallest integer by -1", data->location, PC);
   // The machine instruction would trap: this is where the kernel ends.
-  if (simt::g_machine.running) siglongjmp(simt::g_machine.escape, 1);
+  if (simt::g_machine.running) simt::g_machine.leave();
 }
 
 void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {

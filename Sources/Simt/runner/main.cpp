@@ -8,13 +8,11 @@
 //   grid <x> <y> <z> <1 if it counts threads>
 //   group <x> <y> <z>
 //   order <0 forward, 1 reverse, 2 random> <seed>
-//   options <simt_dispatch_flags> <max threads or 0> <processor seconds>
+//   options <simt_dispatch_flags> <max threads or 0> <processor milliseconds or 0>
 //   threadgroup <bytes>...
 //   buffer <index> <flags> <bytes> <same as, or -1> <offset> <name or ->
 //   end
 // Answer: a line of JSON, then the bytes of the buffers that are not read-only, in the same order.
-#include <sys/time.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -46,7 +44,6 @@ int main() {
   std::vector<std::string> names;
   std::vector<uint32_t> threadgroup;
   simt_dispatch d{};
-  long seconds = 0;
   for (;;) {
     if (!std::getline(std::cin, line)) refuse("the request is cut short");
     std::istringstream words(line);
@@ -75,7 +72,7 @@ int main() {
       words >> d.order >> d.seed;
     } else if (what == "options") {
       uint32_t flags = 0;
-      words >> flags >> d.max_threads >> seconds;
+      words >> flags >> d.max_threads >> d.timeout_ms;
       d.flags |= flags;
     } else if (what == "threadgroup") {
       for (uint32_t bytes; words >> bytes;) threadgroup.push_back(bytes);
@@ -102,23 +99,17 @@ int main() {
   char error[512];
   simt_module* module = simt_load(path.c_str(), error, sizeof(error));
   if (module == nullptr) refuse(error);
-  simt_clear_constants(module);
+  std::vector<simt_constant> values;
   for (const Constant& c : constants) {
-    if (simt_set_constant(module, c.id, c.bytes.data(), c.bytes.size()) != 0) {
-      refuse("the module has no function constant " + std::to_string(c.id) + " of " + std::to_string(c.bytes.size()) +
-             " bytes");
-    }
+    values.push_back({c.id, static_cast<uint32_t>(c.bytes.size()), c.bytes.data()});
   }
+  d.constants = values.data();
+  d.constant_count = static_cast<uint32_t>(values.size());
   d.kernel = kernel.c_str();
   d.bindings = bindings.data();
   d.binding_count = static_cast<uint32_t>(bindings.size());
   d.threadgroup_bytes = threadgroup.data();
   d.threadgroup_count = static_cast<uint32_t>(threadgroup.size());
-  if (seconds > 0) {
-    itimerval timer{};
-    timer.it_value.tv_sec = seconds;
-    setitimer(ITIMER_VIRTUAL, &timer, nullptr);
-  }
   char* report = simt_run(module, &d);
   if (report == nullptr) refuse("no memory for the report");
   std::fputs(report, stdout);
