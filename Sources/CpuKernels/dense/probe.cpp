@@ -1,5 +1,6 @@
 // What this machine can do at most, measured by launches like any other.
 #include "../simd/f32.h"
+#include "../simd/prefetch.h"
 #include "kernels.h"
 
 namespace tw {
@@ -25,6 +26,7 @@ uint64_t checksum(const char* p, int64_t bytes) {
   I32 sum[4] = {};
   int64_t i = 0;
   for (; i + kStep <= bytes; i += kStep) {
+    prefetch_ahead<kStep>(p + i);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) sum[j] ^= load_bits(p + i + j * static_cast<int64_t>(sizeof(I32)));
   }

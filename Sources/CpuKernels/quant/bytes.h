@@ -19,6 +19,8 @@
 //   shuffle(quad, order)            bytes of a quad in the given order, 0..15
 //   widen_u8(quad), widen_i8(quad)  its first kLanes bytes as I32
 //   lanes_f16/u32/u8<stride>(p)     kLanes halves (dwords, bytes), `stride` bytes apart, as F32 (U32, I32)
+//   gather_bytes(quad, order)       lane l is byte order[4 * l] of the quad; the other bytes of `order` are 128
+//   splat_f16(p)                    the half at p in every lane
 //   halves_f16(p, stride)           the half at p in lanes 0..7, that at p + stride in lanes 8..15
 //   halves_f32(p, stride)           likewise with floats
 //   pairs_f16(p, stride)            the half at p in lanes 0, 1 of each quad, that at p + stride in lanes 2, 3; the
@@ -28,6 +30,11 @@
 #pragma once
 
 #include "../simd/f32.h"
+#include "../simd/prefetch.h"
+
+/// What an inner loop consists of. Left to themselves compilers stop inlining somewhere within the larger formats, and
+/// then pass dozens of vectors through memory (8 rows of q6_k: 8.8 ms instead of 3.6).
+#define TW_INLINE __attribute__((always_inline)) inline
 
 namespace tw {
 namespace TW_ISA {

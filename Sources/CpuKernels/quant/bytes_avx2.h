@@ -99,8 +99,14 @@ inline I32 lanes_u8(const uint8_t* p) {
   for (int i = 0; i < 8; i++) x[i] = p[i * stride];
   return widen_u8(x);
 }
-inline F32 halves_f16(const uint8_t* p, int64_t) {
+inline I32 gather_bytes(Quad x, Bytes order) {
+  return (I32)lookup(splat_quad(x), order);
+}
+inline F32 splat_f16(const uint8_t* p) {
   return _mm256_cvtph_ps(_mm_set1_epi16(read<int16_t>(p)));
+}
+inline F32 halves_f16(const uint8_t* p, int64_t) {
+  return splat_f16(p);
 }
 inline F32 pairs_f16(const uint8_t* p, int64_t) {
   return halves_f16(p, 0);

@@ -126,6 +126,12 @@ inline I32 lanes_u8(const uint8_t* p) {
   for (int i = 0; i < 16; i++) x[i] = p[i * stride];
   return widen_u8(x);
 }
+inline I32 gather_bytes(Quad x, Bytes order) {
+  return (I32)lookup(splat_quad(x), order);
+}
+inline F32 splat_f16(const uint8_t* p) {
+  return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_set1_epi16(read<int16_t>(p))));
+}
 inline F32 halves_f16(const uint8_t* p, int64_t stride) {
   return _mm512_cvtph_ps(_mm256_set_m128i(_mm_set1_epi16(read<int16_t>(p + stride)), _mm_set1_epi16(read<int16_t>(p))));
 }

@@ -86,8 +86,14 @@ template <int stride>
 inline I32 lanes_u8(const uint8_t* p) {
   return I32{p[0], p[stride], p[2 * stride], p[3 * stride]};
 }
-inline F32 halves_f16(const uint8_t* p, int64_t) {
+inline I32 gather_bytes(Quad x, Bytes order) {
+  return I32{x[order[0]], x[order[4]], x[order[8]], x[order[12]]};
+}
+inline F32 splat_f16(const uint8_t* p) {
   return splat(f16_to_f32(read<uint16_t>(p)));
+}
+inline F32 halves_f16(const uint8_t* p, int64_t) {
+  return splat_f16(p);
 }
 inline F32 pairs_f16(const uint8_t* p, int64_t) {
   return halves_f16(p, 0);

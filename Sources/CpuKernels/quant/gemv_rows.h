@@ -29,7 +29,7 @@ namespace {
 
 /// acc[r][i] += rows r of w times activation row i, for one unit.
 template <class F, int kRows>
-inline void multiply_unit(const Unit<F> (&w)[kRows], const uint8_t* record, F32 (&acc)[kRows]) {
+TW_INLINE void multiply_unit(const Unit<F> (&w)[kRows], const uint8_t* record, F32 (&acc)[kRows]) {
   using S = Shape<F>;
 #pragma GCC unroll 4
   for (int slice = 0; slice < S::kSlices; slice++) {

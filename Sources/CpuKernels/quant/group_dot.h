@@ -16,7 +16,7 @@ class GroupDot {
  public:
   void start(I32 sum) { start_ = (int32x4_t)sum; }
 
-  void add(Bytes weights, Bytes activations, int step) {
+  TW_INLINE void add(Bytes weights, Bytes activations, int step) {
     const int8x16_t w = (int8x16_t)weights;
     const int8x16_t a = (int8x16_t)activations;
     const int group = step / kVectors;
@@ -36,7 +36,7 @@ class GroupDot {
 #endif
   }
 
-  I32 total() const {
+  TW_INLINE I32 total() const {
 #if !defined(__ARM_FEATURE_DOTPROD)
     // Small codes stay in 16 bits until their groups are in one vector.
     if (fits(8 * kVectors)) {

@@ -27,6 +27,7 @@ void one_column(const RowsJob& job) {
     F32 acc[1] = {};
     Unit<F> unit[1];
     for (int64_t u = 0; u < whole; u++) {
+      prefetch_ahead<S::kBytes>(p);
       Unpack<F>::load(p, unit[0]);
       multiply_unit<F, 1>(unit, record, acc);
       p += S::kBytes;
@@ -41,7 +42,7 @@ void one_column(const RowsJob& job) {
 }
 
 template <class F, int kRows>
-inline void load_rows(const uint8_t* p, int64_t stride, int64_t blocks, Unit<F> (&unit)[kRows]) {
+TW_INLINE void load_rows(const uint8_t* p, int64_t stride, int64_t blocks, Unit<F> (&unit)[kRows]) {
   for (int r = 0; r < kRows; r++) {
     if (blocks >= Shape<F>::kBlocks) {
       Unpack<F>::load(p + r * stride, unit[r]);
@@ -53,8 +54,8 @@ inline void load_rows(const uint8_t* p, int64_t stride, int64_t blocks, Unit<F> 
 
 /// `count` units of kRows rows, from the weights at p and the records at `record`.
 template <class F, int kRows>
-inline void multiply_rows(const uint8_t* p, int64_t stride, int64_t blocks, const uint8_t* record, int64_t m,
-                          float* acc) {
+TW_INLINE void multiply_rows(const uint8_t* p, int64_t stride, int64_t blocks, const uint8_t* record, int64_t m,
+                             float* acc) {
   using S = Shape<F>;
   constexpr int64_t kRecord = S::kSlices * (S::kSteps + 2) * kVectorBytes;
   for (; blocks > 0; blocks -= S::kBlocks) {
@@ -149,12 +150,11 @@ class Gemv {
     const ActivationOrder& order = format_.order;
     const int64_t units = order.units(view_.p.k);
     uint8_t* records = static_cast<uint8_t*>(pool_.reserve_shared(units * part.m * order.record_bytes()));
-    const auto arrange_row = [&](int64_t i, int) {
-      for (int64_t unit = 0; unit < units; unit++) {
-        arrange(order, q8_, part.first_row + i, unit, records + (unit * part.m + i) * order.record_bytes());
-      }
-    };
-    pool_.parallel_for(part.m, 1, arrange_row);
+    pool_.parallel_for(part.m * units, 8, [&](int64_t index, int) {
+      const int64_t i = index / units;
+      const int64_t unit = index % units;
+      arrange(order, q8_, part.first_row + i, unit, records + (unit * part.m + i) * order.record_bytes());
+    });
     const int64_t n = view_.p.n;
     const int64_t blocks = ceil_div(n, kRowBlock);
     const int64_t block_bytes = kRowBlock * max_of(1, view_.p.b_stride[0]);

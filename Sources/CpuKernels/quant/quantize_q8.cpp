@@ -15,10 +15,37 @@ namespace {
 
 constexpr int kVectors = kQ8Group / kLanes;
 
+#if defined(__AVX512F__)
+
+/// Eight bits of each lane to memory.
+inline void store_codes(int8_t* p, I32 x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)x));
+}
+inline int32_t greatest(I32 x) {
+  return _mm512_reduce_max_epi32((__m512i)x);
+}
+inline int32_t total(I32 x) {
+  return _mm512_reduce_add_epi32((__m512i)x);
+}
+
+#else
+
 /// Eight bits of each lane to memory.
 inline void store_codes(int8_t* p, I32 x) {
   for (int i = 0; i < kLanes; i++) p[i] = static_cast<int8_t>(x[i]);
 }
+inline int32_t greatest(I32 x) {
+  int32_t most = x[0];
+  for (int i = 1; i < kLanes; i++) most = x[i] > most ? x[i] : most;
+  return most;
+}
+inline int32_t total(I32 x) {
+  int32_t sum = 0;
+  for (int i = 0; i < kLanes; i++) sum += x[i];
+  return sum;
+}
+
+#endif
 
 #if defined(__AVX512F__)
 inline I32 round_to_int(F32 x) {
@@ -48,8 +75,7 @@ inline void quantize_group(const F32 (&x)[kVectors], const Group& out) {
     const I32 bits = bits_of(abs(x[v]));
     most = bits > most ? bits : most;
   }
-  int32_t top = 0;
-  for (int i = 0; i < kLanes; i++) top = most[i] > top ? most[i] : top;
+  const int32_t top = greatest(most);
   float amax;
   memcpy(&amax, &top, sizeof amax);
 
@@ -66,9 +92,7 @@ inline void quantize_group(const F32 (&x)[kVectors], const Group& out) {
   for (int v = 0; v < kVectors; v++) {
     const I32 code = amax > 0 ? round_to_int(x[v] * factor * inverse) : I32{};
     store_codes(out.codes + v * kLanes, code);
-    int32_t sum = 0;
-    for (int i = 0; i < kLanes; i++) sum += code[i];
-    sums[v * kLanes / kQ8SumGroup] += sum;
+    sums[v * kLanes / kQ8SumGroup] += total(code);
   }
   out.sums[0] = static_cast<int16_t>(sums[0]);
   out.sums[1] = static_cast<int16_t>(sums[1]);

@@ -11,7 +11,7 @@ struct Scales6 {
   uint64_t scales, mins;  // a byte per group
 };
 /// Q4_K's and Q5_K's 12 bytes, as unpack_scales_mins_6.
-inline Scales6 scales_mins_6(const uint8_t* p) {
+TW_INLINE Scales6 scales_mins_6(const uint8_t* p) {
   const uint32_t a = read<uint32_t>(p);
   const uint32_t b = read<uint32_t>(p + 4);
   const uint32_t c = read<uint32_t>(p + 8);
@@ -21,7 +21,7 @@ inline Scales6 scales_mins_6(const uint8_t* p) {
           (b & 0x3f3f3f3f) | static_cast<uint64_t>(mins_high) << 32};
 }
 /// Q3_K's 12 bytes, as unpack_scales_6.
-inline Quad scales_6(const uint8_t* p) {
+TW_INLINE Quad scales_6(const uint8_t* p) {
   const uint64_t low = read<uint64_t>(p);
   const uint64_t top = read<uint32_t>(p + 8);
   const uint64_t top_first = (top << 4 & 0x30303030) | (top << 2 & 0x30303030) << 32;
@@ -30,7 +30,7 @@ inline Quad scales_6(const uint8_t* p) {
   return make_quad((low & nibbles) | top_first, (low >> 4 & nibbles) | top_last);
 }
 /// IQ4_XS's scales, from scales_h (two bits each) and scales_l (four).
-inline uint64_t iq4_xs_scales(const uint8_t* p) {
+TW_INLINE uint64_t iq4_xs_scales(const uint8_t* p) {
   uint64_t high = read<uint16_t>(p);
   high = (high | high << 24) & 0x000000ff000000ff;
   high = (high | high << 12) & 0x000f000f000f000f;
@@ -44,7 +44,7 @@ inline uint64_t iq4_xs_scales(const uint8_t* p) {
 
 /// The 16 entries of a code book in every quad, as stored codes.
 template <class F>
-inline Bytes code_book(const int8_t (&values)[16]) {
+TW_INLINE Bytes code_book(const int8_t (&values)[16]) {
   Quad book;
   for (int i = 0; i < 16; i++) book[i] = static_cast<uint8_t>(values[i] + Stored<F>::kOffset);
   return splat_quad(book);

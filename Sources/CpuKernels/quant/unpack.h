@@ -121,7 +121,7 @@ constexpr int lane_group(int slice, int lane) {
 
 /// A unit of which only the first `blocks` blocks exist; the rest has zero scales.
 template <class F>
-inline void load_partial(const uint8_t* p, int64_t blocks, Unit<F>& unit) {
+__attribute__((noinline)) void load_partial(const uint8_t* p, int64_t blocks, Unit<F>& unit) {
   uint8_t padded[Shape<F>::kBytes] = {};
   memcpy(padded, p, static_cast<size_t>(blocks) * F::kBytes);
   Unpack<F>::load(padded, unit);

@@ -12,19 +12,19 @@ namespace TW_ISA {
 namespace {
 
 /// Quad c of the vector comes from p + (c' % 2) * odd + (c' / 2) * pair, c' counting through the slices.
-inline Bytes slice_quads(const uint8_t* p, int slice, int64_t odd, int64_t pair) {
+TW_INLINE Bytes slice_quads(const uint8_t* p, int slice, int64_t odd, int64_t pair) {
   const int first = slice * kQuads;
   return load_quads(p + first % 2 * odd + first / 2 * pair, odd, pair);
 }
 
-/// Bytes of the groups of a slice in lane order, from those of all groups of a unit.
+/// Bytes of the groups of a slice in lane order as dwords, from those of all groups of a unit.
 template <class F>
 struct GroupOrder {
-  uint8_t order[Shape<F>::kSlices][16] = {};
+  alignas(64) uint8_t order[Shape<F>::kSlices][kVectorBytes] = {};
   constexpr GroupOrder() {
     for (int slice = 0; slice < Shape<F>::kSlices; slice++) {
-      for (int lane = 0; lane < kLanes; lane++) {
-        order[slice][lane] = static_cast<uint8_t>(lane_group<F>(slice, lane));
+      for (int i = 0; i < kVectorBytes; i++) {
+        order[slice][i] = static_cast<uint8_t>(i % 4 == 0 ? lane_group<F>(slice, i / 4) : 128);
       }
     }
   }
@@ -32,12 +32,12 @@ struct GroupOrder {
 template <class F>
 constexpr GroupOrder<F> kGroupOrder{};
 template <class F>
-inline Quad in_lane_order(Quad groups, int slice) {
-  return shuffle(groups, load_quad(kGroupOrder<F>.order[slice]));
+TW_INLINE I32 in_lane_order(Quad groups, int slice) {
+  return gather_bytes(groups, load_vector(kGroupOrder<F>.order[slice]));
 }
 
 /// Bytes of the groups of a slice where lanes are groups in order: eight of each of two super-blocks (of one, of half).
-inline Quad slice_bytes(uint64_t first, uint64_t second, int slice) {
+TW_INLINE Quad slice_bytes(uint64_t first, uint64_t second, int slice) {
   return kLanes == 16 ? make_quad(first, second) : make_quad(first >> (kLanes * 8 * slice % 64), 0);
 }
 
@@ -61,7 +61,7 @@ struct Groups32 {
     static constexpr int at(int lane) { return lane % 4; }
   };
 
-  static void scale_and_min(const uint8_t* p, int slice, Unit<F>& unit) {
+  TW_INLINE static void scale_and_min(const uint8_t* p, int slice, Unit<F>& unit) {
     const uint8_t* last = p + (Shape<F>::kBlocks - 1) * F::kBytes;
     const Scales6 first = scales_mins_6(p + 4);
     const Scales6 second = scales_mins_6(last + 4);
@@ -70,7 +70,7 @@ struct Groups32 {
   }
 
   /// t[w] = dwords 2w and 2w + 1 of the quad's first 32 bytes, then of its second.
-  static void pairs(const uint8_t* qs, int slice, Bytes (&t)[4]) {
+  TW_INLINE static void pairs(const uint8_t* qs, int slice, Bytes (&t)[4]) {
     const Bytes a0 = slice_quads(qs, slice, 64, F::kBytes);
     const Bytes a1 = slice_quads(qs + 16, slice, 64, F::kBytes);
     const Bytes b0 = slice_quads(qs + 32, slice, 64, F::kBytes);
@@ -84,7 +84,7 @@ struct Groups32 {
 
 template <>
 struct Unpack<Q4_K> : Groups32<Q4_K> {
-  static void load(const uint8_t* p, Unit<Q4_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q4_K>& unit) {
 #pragma GCC unroll 2
     for (int slice = 0; slice < Shape<Q4_K>::kSlices; slice++) {
       Bytes t[4];
@@ -101,7 +101,7 @@ struct Unpack<Q4_K> : Groups32<Q4_K> {
 
 template <>
 struct Unpack<Q5_K> : Groups32<Q5_K> {
-  static void load(const uint8_t* p, Unit<Q5_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q5_K>& unit) {
 #pragma GCC unroll 2
     for (int slice = 0; slice < Shape<Q5_K>::kSlices; slice++) {
       Bytes t[4];
@@ -122,7 +122,7 @@ struct Unpack<Q5_K> : Groups32<Q5_K> {
 
  private:
   template <bool kSwap>
-  static Bytes join(Bytes nibbles, Bytes bits, int slice) {
+  TW_INLINE static Bytes join(Bytes nibbles, Bytes bits, int slice) {
     const Bytes fifth = slice == 0 ? shift_lanes<Fifth, kSwap>(bits) : shift_lanes<FifthOfLast, kSwap>(bits);
     return select(splat_byte(15), shift_lanes<Nibble, kSwap>(nibbles), fifth) & 31;
   }
@@ -148,12 +148,10 @@ struct Crumbs {
 
 template <>
 struct Unpack<Q2_K> : Crumbs<Q2_K> {
-  static void load(const uint8_t* p, Unit<Q2_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q2_K>& unit) {
     const Quad scales = load_quad(p);
-    const Quad low = scales & 15;
-    const Quad high = scales >> 4;
-    const F32 d = halves_f16(p + 80, 0);
-    const F32 dmin = halves_f16(p + 82, 0);
+    const F32 d = splat_f16(p + 80);
+    const F32 dmin = splat_f16(p + 82);
 #pragma GCC unroll 4
     for (int slice = 0; slice < Shape<Q2_K>::kSlices; slice++) {
       const Bytes x = load_vector(p + 16 + slice * kVectorBytes);
@@ -162,17 +160,18 @@ struct Unpack<Q2_K> : Crumbs<Q2_K> {
       unit.codes[slice][1] = shift_lanes<Crumb, true>(x) & 3;
       unit.codes[slice][2] = shift_lanes<Crumb, false>(y) & 3;
       unit.codes[slice][3] = shift_lanes<Crumb, true>(y) & 3;
-      unit.scale[slice] = d * to_f32(widen_u8(in_lane_order<Q2_K>(low, slice)));
-      unit.min[slice] = dmin * to_f32(widen_u8(in_lane_order<Q2_K>(high, slice)));
+      const I32 both = in_lane_order<Q2_K>(scales, slice);
+      unit.scale[slice] = d * to_f32(both & 15);
+      unit.min[slice] = dmin * to_f32(both >> 4);
     }
   }
 };
 
 template <>
 struct Unpack<Q3_K> : Crumbs<Q3_K> {
-  static void load(const uint8_t* p, Unit<Q3_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q3_K>& unit) {
     const Quad scales = scales_6(p + 96);
-    const F32 d = halves_f16(p + 108, 0);
+    const F32 d = splat_f16(p + 108);
 #pragma GCC unroll 4
     for (int slice = 0; slice < Shape<Q3_K>::kSlices; slice++) {
       const Bytes x = load_vector(p + 32 + slice * kVectorBytes);
@@ -183,13 +182,13 @@ struct Unpack<Q3_K> : Crumbs<Q3_K> {
       unit.codes[slice][1] = join<true>(x, hx, slice);
       unit.codes[slice][2] = join<false>(y, hy, slice);
       unit.codes[slice][3] = join<true>(y, hy, slice);
-      unit.scale[slice] = d * to_f32(widen_u8(in_lane_order<Q3_K>(scales, slice)) - 32);
+      unit.scale[slice] = d * to_f32(in_lane_order<Q3_K>(scales, slice) - 32);
     }
   }
 
  private:
   template <bool kSwap>
-  static Bytes join(Bytes crumbs, Bytes bits, int slice) {
+  TW_INLINE static Bytes join(Bytes crumbs, Bytes bits, int slice) {
     const Bytes third = slice * kQuads < 2 ? shift_lanes<Third<0>, kSwap>(bits) : shift_lanes<Third<1>, kSwap>(bits);
     return select(splat_byte(3), shift_lanes<Crumb, kSwap>(crumbs), third) & 7;
   }
@@ -203,9 +202,9 @@ struct Unpack<Q6_K> {
     return (lane / 2 % 2 * 8 + lane % 2 * 4 + quad) * 4 + (lane % 2 ^ step);
   }
 
-  static void load(const uint8_t* p, Unit<Q6_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q6_K>& unit) {
     const Quad scales = load_quad(p + 192);
-    const F32 d = halves_f16(p + 208, 0);
+    const F32 d = splat_f16(p + 208);
 #pragma GCC unroll 4
     for (int slice = 0; slice < Shape<Q6_K>::kSlices; slice++) {
       const Bytes low0 = load_vector(p + slice * kVectorBytes);
@@ -219,7 +218,7 @@ struct Unpack<Q6_K> {
         unit.codes[slice][2 * w] = join<false>(t[w], u[w], slice);
         unit.codes[slice][2 * w + 1] = join<true>(t[w], u[w], slice);
       }
-      unit.scale[slice] = d * to_f32(widen_i8(in_lane_order<Q6_K>(scales, slice)));
+      unit.scale[slice] = d * to_f32(in_lane_order<Q6_K>(scales, slice) << 24 >> 24);
     }
   }
 
@@ -233,7 +232,7 @@ struct Unpack<Q6_K> {
     static constexpr int at(int lane) { return 4 * (lane % 2) + 2 * (pair + lane / 8) - 4; }
   };
   template <bool kSwap>
-  static Bytes join(Bytes nibbles, Bytes crumbs, int slice) {
+  TW_INLINE static Bytes join(Bytes nibbles, Bytes crumbs, int slice) {
     const Bytes top = slice * kQuads < 2 ? shift_lanes<Top<0>, kSwap>(crumbs) : shift_lanes<Top<1>, kSwap>(crumbs);
     return select(splat_byte(15), shift_lanes<Nibble, kSwap>(nibbles), top) & 63;
   }
@@ -244,7 +243,7 @@ template <>
 struct Unpack<Q8_K> {
   static constexpr int dword(int slice, int step, int lane) { return (slice * kLanes + lane) * 8 + step; }
 
-  static void load(const uint8_t* p, Unit<Q8_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q8_K>& unit) {
     constexpr int bytes = sizeof(tw_block_q8_k);
 #pragma GCC unroll 2
     for (int slice = 0; slice < Shape<Q8_K>::kSlices; slice++) {
@@ -265,7 +264,7 @@ struct Unpack<IQ4_XS> {
     return (slice * kLanes + kQuads * (lane % 4) + lane / 4) * 8 + step;
   }
 
-  static void load(const uint8_t* p, Unit<IQ4_XS>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<IQ4_XS>& unit) {
     constexpr int bytes = sizeof(tw_block_iq4_xs);
     const Bytes book = code_book<IQ4_XS>(kIq4Values);
     const uint64_t first = iq4_xs_scales(p + 2);
@@ -290,8 +289,8 @@ struct Unpack<IQ4_XS> {
         unit.codes[slice][i] = lookup(book, t[i] & 15);
         unit.codes[slice][4 + i] = lookup(book, shift_right(t[i], 4) & 15);
       }
-      const Quad scales = in_lane_order<IQ4_XS>(make_quad(first, second), slice);
-      unit.scale[slice] = pairs_f16(p, (Shape<IQ4_XS>::kBlocks - 1) * bytes) * to_f32(widen_u8(scales) - 32);
+      const I32 scales = in_lane_order<IQ4_XS>(make_quad(first, second), slice) - 32;
+      unit.scale[slice] = pairs_f16(p, (Shape<IQ4_XS>::kBlocks - 1) * bytes) * to_f32(scales);
     }
   }
 };

@@ -10,7 +10,7 @@ namespace {
 
 /// t[i] = dword i of the 16 bytes at p + lane * stride.
 template <int stride>
-inline void transpose_quads(const uint8_t* p, int64_t pair, int64_t four, Bytes* t) {
+TW_INLINE void transpose_quads(const uint8_t* p, int64_t pair, int64_t four, Bytes* t) {
   const Bytes x0 = load_quads(p, pair, four);
   const Bytes x1 = load_quads(p + stride, pair, four);
   const Bytes x2 = load_quads(p + 2 * stride, pair, four);
@@ -32,7 +32,7 @@ struct Blocks32 {
 
   /// codes[t] and codes[4 + t]: the low and the high nibbles of dword t of the bytes at p + `at` of each block.
   template <int at>
-  static void nibbles(const uint8_t* p, Bytes* codes) {
+  TW_INLINE static void nibbles(const uint8_t* p, Bytes* codes) {
     Bytes t[4];
     transpose_quads<F::kBytes>(p + at, 4 * F::kBytes, 8 * F::kBytes, t);
 #pragma GCC unroll 4
@@ -43,14 +43,14 @@ struct Blocks32 {
   }
 
   template <int at>
-  static void nibbles_of_book(const uint8_t* p, Bytes book, Bytes* codes) {
+  TW_INLINE static void nibbles_of_book(const uint8_t* p, Bytes book, Bytes* codes) {
     nibbles<at>(p, codes);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++) codes[i] = lookup(book, codes[i]);
   }
 
   /// Bit j of `bits` becomes bit 4 of code j.
-  static void fifth_bits(U32 bits, Bytes* codes) {
+  TW_INLINE static void fifth_bits(U32 bits, Bytes* codes) {
     codes[0] |= spread_bits<0>(bits);
     codes[1] |= spread_bits<4>(bits);
     codes[2] |= spread_bits<8>(bits);
@@ -61,12 +61,12 @@ struct Blocks32 {
     codes[7] |= spread_bits<28>(bits);
   }
 
-  static F32 f16_scale(const uint8_t* p) {
+  TW_INLINE static F32 f16_scale(const uint8_t* p) {
     return lanes_f16<F::kBytes>(p);
   }
 
   /// The header of the formats with a min: the halves d and m.
-  static void scale_and_min(const uint8_t* p, Unit<F>& unit) {
+  TW_INLINE static void scale_and_min(const uint8_t* p, Unit<F>& unit) {
     const U32 header = lanes_u32<F::kBytes>(p);
     unit.scale[0] = narrow_f16(header);
     unit.min[0] = -narrow_f16(header >> 16);
@@ -75,7 +75,7 @@ struct Blocks32 {
 
 template <>
 struct Unpack<Q4_0> : Blocks32<Q4_0> {
-  static void load(const uint8_t* p, Unit<Q4_0>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q4_0>& unit) {
     nibbles<2>(p, unit.codes[0]);
     unit.scale[0] = f16_scale(p);
   }
@@ -83,7 +83,7 @@ struct Unpack<Q4_0> : Blocks32<Q4_0> {
 
 template <>
 struct Unpack<Q4_1> : Blocks32<Q4_1> {
-  static void load(const uint8_t* p, Unit<Q4_1>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q4_1>& unit) {
     nibbles<4>(p, unit.codes[0]);
     scale_and_min(p, unit);
   }
@@ -91,7 +91,7 @@ struct Unpack<Q4_1> : Blocks32<Q4_1> {
 
 template <>
 struct Unpack<Q5_0> : Blocks32<Q5_0> {
-  static void load(const uint8_t* p, Unit<Q5_0>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q5_0>& unit) {
     nibbles<6>(p, unit.codes[0]);
     fifth_bits(lanes_u32<sizeof(tw_block_q5_0)>(p + 2), unit.codes[0]);
     unit.scale[0] = f16_scale(p);
@@ -100,7 +100,7 @@ struct Unpack<Q5_0> : Blocks32<Q5_0> {
 
 template <>
 struct Unpack<Q5_1> : Blocks32<Q5_1> {
-  static void load(const uint8_t* p, Unit<Q5_1>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q5_1>& unit) {
     nibbles<8>(p, unit.codes[0]);
     fifth_bits(lanes_u32<sizeof(tw_block_q5_1)>(p + 4), unit.codes[0]);
     scale_and_min(p, unit);
@@ -109,7 +109,7 @@ struct Unpack<Q5_1> : Blocks32<Q5_1> {
 
 template <>
 struct Unpack<Q8_0> : Blocks32<Q8_0> {
-  static void load(const uint8_t* p, Unit<Q8_0>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q8_0>& unit) {
     constexpr int bytes = sizeof(tw_block_q8_0);
     transpose_quads<bytes>(p + 2, 4 * bytes, 8 * bytes, unit.codes[0]);
     transpose_quads<bytes>(p + 18, 4 * bytes, 8 * bytes, unit.codes[0] + 4);
@@ -121,7 +121,7 @@ struct Unpack<Q8_0> : Blocks32<Q8_0> {
 
 template <>
 struct Unpack<IQ4_NL> : Blocks32<IQ4_NL> {
-  static void load(const uint8_t* p, Unit<IQ4_NL>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<IQ4_NL>& unit) {
     nibbles_of_book<2>(p, code_book<IQ4_NL>(kIq4Values), unit.codes[0]);
     unit.scale[0] = f16_scale(p);
   }
@@ -129,7 +129,7 @@ struct Unpack<IQ4_NL> : Blocks32<IQ4_NL> {
 
 template <>
 struct Unpack<MXFP4> : Blocks32<MXFP4> {
-  static void load(const uint8_t* p, Unit<MXFP4>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<MXFP4>& unit) {
     nibbles_of_book<1>(p, code_book<MXFP4>(kE2m1Doubled), unit.codes[0]);
     // As e8m0_half_to_f32: 2^(e - 128), which is subnormal below e = 2.
     const I32 e = lanes_u8<sizeof(tw_block_mxfp4)>(p);

@@ -14,7 +14,7 @@ namespace {
 
 /// Vector v of a unit's codes.
 template <class F>
-inline Bytes& code_vector(Unit<F>& unit, int v) {
+TW_INLINE Bytes& code_vector(Unit<F>& unit, int v) {
   return unit.codes[v / Shape<F>::kSteps][v % Shape<F>::kSteps];
 }
 
@@ -30,7 +30,7 @@ struct InOrder {
 
 /// Low and high nibbles of the 16 bytes at p + `at` of each block.
 template <class F, int at>
-inline void nibbles_of_blocks(const uint8_t* p, Unit<F>& unit) {
+TW_INLINE void nibbles_of_blocks(const uint8_t* p, Unit<F>& unit) {
 #pragma GCC unroll 4
   for (int block = 0; block < 4; block++) {
     const Bytes x = load_vector(p + block * F::kBytes + at);
@@ -40,7 +40,7 @@ inline void nibbles_of_blocks(const uint8_t* p, Unit<F>& unit) {
 }
 
 template <class F>
-inline void look_up_all(const int8_t (&values)[16], Unit<F>& unit) {
+TW_INLINE void look_up_all(const int8_t (&values)[16], Unit<F>& unit) {
   const Bytes book = code_book<F>(values);
 #pragma GCC unroll 8
   for (int v = 0; v < 8; v++) code_vector(unit, v) = lookup(book, code_vector(unit, v));
@@ -48,7 +48,7 @@ inline void look_up_all(const int8_t (&values)[16], Unit<F>& unit) {
 
 /// Bit j of the dword at p + `at` of each block becomes bit 4 of code j.
 template <class F, int at>
-inline void insert_fifth_bits(const uint8_t* p, Unit<F>& unit) {
+TW_INLINE void insert_fifth_bits(const uint8_t* p, Unit<F>& unit) {
   const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
   const uint8x16_t first = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1));
   const uint8x16_t last = vcombine_u8(vdup_n_u8(2), vdup_n_u8(3));
@@ -63,7 +63,7 @@ inline void insert_fifth_bits(const uint8_t* p, Unit<F>& unit) {
 }
 
 template <class F>
-inline void scale_and_min(const uint8_t* p, Unit<F>& unit) {
+TW_INLINE void scale_and_min(const uint8_t* p, Unit<F>& unit) {
   const U32 header = lanes_u32<F::kBytes>(p);
   unit.scale[0] = narrow_f16(header);
   unit.min[0] = -narrow_f16(header >> 16);
@@ -71,7 +71,7 @@ inline void scale_and_min(const uint8_t* p, Unit<F>& unit) {
 
 template <>
 struct Unpack<Q4_0> : InOrder<Q4_0> {
-  static void load(const uint8_t* p, Unit<Q4_0>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q4_0>& unit) {
     nibbles_of_blocks<Q4_0, 2>(p, unit);
     unit.scale[0] = lanes_f16<Q4_0::kBytes>(p);
   }
@@ -79,7 +79,7 @@ struct Unpack<Q4_0> : InOrder<Q4_0> {
 
 template <>
 struct Unpack<Q4_1> : InOrder<Q4_1> {
-  static void load(const uint8_t* p, Unit<Q4_1>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q4_1>& unit) {
     nibbles_of_blocks<Q4_1, 4>(p, unit);
     scale_and_min(p, unit);
   }
@@ -87,7 +87,7 @@ struct Unpack<Q4_1> : InOrder<Q4_1> {
 
 template <>
 struct Unpack<Q5_0> : InOrder<Q5_0> {
-  static void load(const uint8_t* p, Unit<Q5_0>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q5_0>& unit) {
     nibbles_of_blocks<Q5_0, 6>(p, unit);
     insert_fifth_bits<Q5_0, 2>(p, unit);
     unit.scale[0] = lanes_f16<Q5_0::kBytes>(p);
@@ -96,7 +96,7 @@ struct Unpack<Q5_0> : InOrder<Q5_0> {
 
 template <>
 struct Unpack<Q5_1> : InOrder<Q5_1> {
-  static void load(const uint8_t* p, Unit<Q5_1>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q5_1>& unit) {
     nibbles_of_blocks<Q5_1, 8>(p, unit);
     insert_fifth_bits<Q5_1, 4>(p, unit);
     scale_and_min(p, unit);
@@ -105,7 +105,7 @@ struct Unpack<Q5_1> : InOrder<Q5_1> {
 
 template <>
 struct Unpack<Q8_0> : InOrder<Q8_0> {
-  static void load(const uint8_t* p, Unit<Q8_0>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q8_0>& unit) {
 #pragma GCC unroll 4
     for (int block = 0; block < 4; block++) {
       code_vector(unit, 2 * block) = load_vector(p + block * Q8_0::kBytes + 2);
@@ -117,7 +117,7 @@ struct Unpack<Q8_0> : InOrder<Q8_0> {
 
 template <>
 struct Unpack<IQ4_NL> : InOrder<IQ4_NL> {
-  static void load(const uint8_t* p, Unit<IQ4_NL>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<IQ4_NL>& unit) {
     nibbles_of_blocks<IQ4_NL, 2>(p, unit);
     look_up_all(kIq4Values, unit);
     unit.scale[0] = lanes_f16<IQ4_NL::kBytes>(p);
@@ -126,7 +126,7 @@ struct Unpack<IQ4_NL> : InOrder<IQ4_NL> {
 
 template <>
 struct Unpack<MXFP4> : InOrder<MXFP4> {
-  static void load(const uint8_t* p, Unit<MXFP4>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<MXFP4>& unit) {
     nibbles_of_blocks<MXFP4, 1>(p, unit);
     look_up_all(kE2m1Doubled, unit);
     // As e8m0_half_to_f32: 2^(e - 128), which is subnormal below e = 2.
@@ -141,7 +141,7 @@ struct Unpack<MXFP4> : InOrder<MXFP4> {
 
 /// unit.scale or unit.min: `factor` times the bytes of a quad, less `zero`.
 template <bool kSigned, int kSlices>
-inline void scale_slices(Quad bytes, int zero, F32 factor, F32 (&out)[kSlices]) {
+TW_INLINE void scale_slices(Quad bytes, int zero, F32 factor, F32 (&out)[kSlices]) {
   const int16x8_t low = kSigned ? vmovl_s8(vget_low_s8((int8x16_t)bytes))
                                 : vreinterpretq_s16_u16(vmovl_u8(vget_low_u8((uint8x16_t)bytes)));
   const int16x8_t high =
@@ -156,7 +156,7 @@ inline void scale_slices(Quad bytes, int zero, F32 factor, F32 (&out)[kSlices]) 
 
 template <>
 struct Unpack<Q4_K> : InOrder<Q4_K> {
-  static void load(const uint8_t* p, Unit<Q4_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q4_K>& unit) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
       const Bytes x = load_vector(p + 16 + 32 * i);
@@ -174,7 +174,7 @@ struct Unpack<Q4_K> : InOrder<Q4_K> {
 
 /// Shifts left by n, or right by -n.
 template <int n>
-inline Bytes shift_bytes(Bytes x) {
+TW_INLINE Bytes shift_bytes(Bytes x) {
   if constexpr (n >= 0) {
     return x << n;
   } else {
@@ -184,7 +184,7 @@ inline Bytes shift_bytes(Bytes x) {
 
 template <>
 struct Unpack<Q5_K> : InOrder<Q5_K> {
-  static void load(const uint8_t* p, Unit<Q5_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q5_K>& unit) {
     const Bytes bits[2] = {load_vector(p + 16), load_vector(p + 32)};
     join<0>(p, bits, unit);
     join<1>(p, bits, unit);
@@ -198,7 +198,7 @@ struct Unpack<Q5_K> : InOrder<Q5_K> {
  private:
   /// 64 weights; the fifth bit of group g is bit g.
   template <int i>
-  static void join(const uint8_t* p, const Bytes (&bits)[2], Unit<Q5_K>& unit) {
+  TW_INLINE static void join(const uint8_t* p, const Bytes (&bits)[2], Unit<Q5_K>& unit) {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
       const Bytes x = load_vector(p + 48 + 32 * i + 16 * half);
@@ -210,7 +210,7 @@ struct Unpack<Q5_K> : InOrder<Q5_K> {
 
 template <>
 struct Unpack<Q2_K> : InOrder<Q2_K> {
-  static void load(const uint8_t* p, Unit<Q2_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q2_K>& unit) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
       const Bytes x = load_vector(p + 16 + 16 * i);
@@ -228,7 +228,7 @@ struct Unpack<Q2_K> : InOrder<Q2_K> {
 
 template <>
 struct Unpack<Q3_K> : InOrder<Q3_K> {
-  static void load(const uint8_t* p, Unit<Q3_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q3_K>& unit) {
     const Bytes bits[2] = {load_vector(p), load_vector(p + 16)};
     join<0>(p, bits, unit);
     join<1>(p, bits, unit);
@@ -238,7 +238,7 @@ struct Unpack<Q3_K> : InOrder<Q3_K> {
  private:
   /// 128 weights; the third bit of their 32 * j-th is bit 4 * h + j.
   template <int h>
-  static void join(const uint8_t* p, const Bytes (&bits)[2], Unit<Q3_K>& unit) {
+  TW_INLINE static void join(const uint8_t* p, const Bytes (&bits)[2], Unit<Q3_K>& unit) {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
       const Bytes x = load_vector(p + 32 + 32 * h + 16 * half);
@@ -253,7 +253,7 @@ struct Unpack<Q3_K> : InOrder<Q3_K> {
 
 template <>
 struct Unpack<Q6_K> : InOrder<Q6_K> {
-  static void load(const uint8_t* p, Unit<Q6_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q6_K>& unit) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
       // 16 bytes of top bits belong to four vectors of codes: to low nibbles, then to high ones.
@@ -272,7 +272,7 @@ struct Unpack<Q6_K> : InOrder<Q6_K> {
 
 template <>
 struct Unpack<Q8_K> : InOrder<Q8_K> {
-  static void load(const uint8_t* p, Unit<Q8_K>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<Q8_K>& unit) {
 #pragma GCC unroll 16
     for (int v = 0; v < 16; v++) code_vector(unit, v) = load_vector(p + 4 + 16 * v);
     unit.scale[0] = unit.scale[1] = halves_f32(p, 0);
@@ -281,7 +281,7 @@ struct Unpack<Q8_K> : InOrder<Q8_K> {
 
 template <>
 struct Unpack<IQ4_XS> : InOrder<IQ4_XS> {
-  static void load(const uint8_t* p, Unit<IQ4_XS>& unit) {
+  TW_INLINE static void load(const uint8_t* p, Unit<IQ4_XS>& unit) {
     const Bytes book = code_book<IQ4_XS>(kIq4Values);
 #pragma GCC unroll 8
     for (int group = 0; group < 8; group++) {
