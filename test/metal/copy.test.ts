@@ -63,31 +63,32 @@ async function run({ shape, from, to, src, dst, method = 'elements' }: Case) {
     }
     return at;
   };
-  // Only forward strides can be bound: the declaration's bounds say so.
-  const forward = (strides: readonly number[]) => strides.map(Math.abs);
-  const [srcStrides, dstStrides] = [forward(source.layout.strides), forward(target.layout.strides)];
+  const { strides: srcStrides, offset: srcStart } = source.layout;
+  const { strides: dstStrides, offset: dstStart } = target.layout;
   const bytes = new Uint8Array(source.size * DTYPES[from].bytes);
   const view = new DataView(bytes.buffer);
   values.forEach((value, i) => {
-    write(view, from, position(srcStrides, i), value);
+    write(view, from, srcStart + position(srcStrides, i), value);
   });
   const pad = (list: readonly number[], fill: number) => [...new Array<number>(8 - list.length).fill(fill), ...list];
   const params = { shape: pad(shape, 1), src_stride: pad(srcStrides, 0), dst_stride: pad(dstStrides, 0) };
+  const offsets = { src: srcStart * DTYPES[from].bytes, dst: dstStart * DTYPES[to].bytes };
   const types = { src_dtype: DTYPES[from].id, dst_dtype: DTYPES[to].id };
   const { outputs, counters } = await launch({
     kernel: copy as never,
     constants: {
       ...types,
-      vector: method === 'elements' ? copyVectors(params, types) : 0,
+      vector: method === 'elements' ? copyVectors(params, types, offsets) : 0,
       method: COPY_METHODS.indexOf(method),
     },
     params,
     buffers: { src: bytes, dst: { bytes: target.size * DTYPES[to].bytes } },
+    offsets,
   });
   const out = new DataView(outputs.dst!.buffer, outputs.dst!.byteOffset, outputs.dst!.byteLength);
   values.forEach((_, i) => {
-    const value = converted(read(view, from, position(srcStrides, i)), from, to);
-    expect(read(out, to, position(dstStrides, i)), `element ${i}`).toBe(value);
+    const value = converted(read(view, from, srcStart + position(srcStrides, i)), from, to);
+    expect(read(out, to, dstStart + position(dstStrides, i)), `element ${i}`).toBe(value);
   });
   return counters;
 }
@@ -99,7 +100,17 @@ describe.skipIf(!hasClang)('copy', () => {
     await run({ shape: [35, 34], from, to, src: { order: [1, 0], steps: [1, 1], offset: 0 }, method: 'transposed' });
   });
 
-  it('takes any strides', async () => {
+  it('takes vectors backwards, and none where the offset does not allow them', async () => {
+    const rows = { order: [0, 1], steps: [-1, 1] };
+    for (const offset of [0, 4, 1]) {
+      await run({ shape: [3, 40], from: 'f16', to: 'f32', src: { ...rows, offset }, dst: { ...rows, offset } });
+      await run({ shape: [3, 40], from: 'f32', to: 'bf16', src: { ...rows, offset: 0 }, dst: { ...rows, offset } });
+    }
+    const columns = { order: [1, 0], steps: [-1, -1], offset: 3 };
+    await run({ shape: [35, 34], from: 'f16', to: 'f32', src: columns, method: 'transposed' });
+  });
+
+  it('takes any strides, forwards and backwards, at any offset', async () => {
     const dtype = fc.constantFrom(...TYPES);
     await fc.assert(
       fc.asyncProperty(

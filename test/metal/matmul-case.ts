@@ -12,15 +12,18 @@ import { launch, ORDERS } from './support.ts';
 
 export type FloatType = 'f32' | 'f16' | 'bf16';
 
-/** A matrix of a batch in memory: its bytes, and where its elements are. */
+/** A batch of matrices in memory: its bytes, and where its elements are. */
 interface Stored {
   readonly bytes: Uint8Array;
   readonly strides: readonly [number, number];
   readonly batch: number;
+  /** The first element of the first matrix, and the bytes before it. */
+  readonly start: number;
+  readonly offset: number;
 }
 
-/** How a dense matrix [batch, rows, cols] lies in memory. */
-export type Lie = 'rows' | 'columns' | 'padded' | 'odd' | 'spread' | 'reversed';
+/** How a dense matrix [batch, rows, cols] lies in memory; the last three have negative strides. */
+export type Lie = 'rows' | 'columns' | 'padded' | 'odd' | 'spread' | 'upward' | 'columns upward' | 'reversed';
 
 /** Elements between neighbours along rows and columns, and from one matrix to the next. */
 function strides(lie: Lie, rows: number, cols: number): [number, number, number] {
@@ -35,8 +38,12 @@ function strides(lie: Lie, rows: number, cols: number): [number, number, number]
       return [cols | 1, 1, rows * (cols | 1)];
     case 'spread':
       return [cols * 2 + 1, 2, rows * (cols * 2 + 1)];
+    case 'upward': // the last row first, contiguous along a row
+      return [-cols, 1, rows * cols];
+    case 'columns upward':
+      return [1, -rows, -rows * cols];
     case 'reversed':
-      return [-cols, -1, rows * cols];
+      return [-cols, -1, -rows * cols];
   }
 }
 
@@ -58,11 +65,23 @@ export function decodeFloats(bytes: Uint8Array, dtype: FloatType): Float32Array 
   });
 }
 
-/** Memory between elements holds NaN, so that what must not be read shows. Reversed matrices start at their end. */
-export function store(values: Float32Array, batch: number, rows: number, cols: number, dtype: FloatType, lie: Lie) {
+/**
+ * Memory between elements, and `shift` elements on both sides, hold NaN, so that what must not be read shows. Negative
+ * strides start at their end.
+ */
+export function store(
+  values: Float32Array,
+  batch: number,
+  rows: number,
+  cols: number,
+  dtype: FloatType,
+  lie: Lie,
+  shift = 0,
+): Stored {
   const [row, col, matrix] = strides(lie, rows, cols);
-  const memory = new Float32Array(batch * matrix).fill(Number.NaN);
-  const start = lie === 'reversed' ? rows * cols - 1 : 0;
+  const memory = new Float32Array(batch * Math.abs(matrix) + 2 * shift).fill(Number.NaN);
+  const back = (size: number, stride: number) => (stride < 0 ? (size - 1) * -stride : 0);
+  const start = values.length === 0 ? shift : shift + back(rows, row) + back(cols, col) + back(batch, matrix);
   for (let z = 0; z < batch; z++) {
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < cols; j++) {
@@ -70,7 +89,8 @@ export function store(values: Float32Array, batch: number, rows: number, cols: n
       }
     }
   }
-  return { bytes: encodeFloats(memory, dtype), strides: [row, col] as const, batch: matrix, start };
+  const offset = start * DTYPES[dtype].bytes;
+  return { bytes: encodeFloats(memory, dtype), strides: [row, col] as const, batch: matrix, start, offset };
 }
 
 export interface MatmulCase {
@@ -84,9 +104,12 @@ export interface MatmulCase {
   /** A dense dtype or a format. */
   readonly bType: string;
   readonly outType?: FloatType;
-  readonly aLie?: Exclude<Lie, 'reversed'>;
-  readonly bLie?: Exclude<Lie, 'reversed'>;
-  readonly outLie?: Exclude<Lie, 'reversed'>;
+  readonly aLie?: Lie;
+  /** Of dense weights; those of blocks lie in rows, from the last to the first for `upward`. */
+  readonly bLie?: Lie;
+  readonly outLie?: Lie;
+  /** Elements (of blocks: bytes) in memory before each operand, so that it is bound at an offset. */
+  readonly shift?: number;
   readonly gate?: boolean;
   readonly bias?: boolean;
   readonly residual?: FloatType;
@@ -106,18 +129,28 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
   const { m, n, k, bType, aType = 'f32', outType = 'f32', batch = 1, seed = 1, activation = 'none', alpha = 1 } = test;
   const round = (values: Float32Array, dtype: FloatType) => values.map((value) => rounded(value, dtype));
   const aValues = round(uniform(batch * m * k, seed), aType);
-  const a = store(aValues, batch, m, k, aType, test.aLie ?? 'rows');
+  const shift = test.shift ?? 0;
+  const a = store(aValues, batch, m, k, aType, test.aLie ?? 'rows', shift);
   const bBatch = test.sharedB === true ? 1 : batch;
   const weights = (own: number): Stored & { values: Float32Array } => {
     const raw = uniform(bBatch * n * k, own);
     if (bType in DTYPES) {
       const values = round(raw, bType as FloatType);
-      return { ...store(values, bBatch, n, k, bType as FloatType, test.bLie ?? 'rows'), values };
+      return { ...store(values, bBatch, n, k, bType as FloatType, test.bLie ?? 'rows', shift), values };
     }
     const format = QuantFormat.get(bType);
-    const bytes = quantize(format.name, raw);
+    const packed = quantize(format.name, raw);
     const row = (k / format.blockSize) * format.blockBytes;
-    return { bytes, strides: [row, 0], batch: n * row, values: dequantize(format.name, bytes) };
+    const upward = test.bLie === 'upward';
+    const bytes = new Uint8Array(packed.byteLength + 2 * shift).fill(0xff);
+    for (let i = 0; i < bBatch * n; i++) {
+      const to = upward ? bBatch * n - 1 - i : i;
+      bytes.set(packed.subarray(i * row, (i + 1) * row), shift + to * row);
+    }
+    const offset = shift + (upward ? (bBatch * n - 1) * row : 0);
+    const sign = upward ? -1 : 1;
+    const values = dequantize(format.name, packed);
+    return { bytes, strides: [sign * row, 0], batch: sign * n * row, start: offset, offset, values };
   };
   const b = weights(seed + 1);
   const gate = test.gate === true ? weights(seed + 2) : undefined;
@@ -125,8 +158,10 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
   const gateBias = test.bias === true && gate !== undefined ? uniform(n, seed + 4) : undefined;
   const residualType = test.residual ?? 'f32';
   const residualValues = test.residual && round(uniform(batch * m * n, seed + 5), residualType);
-  const residual = residualValues && store(residualValues, batch, m, n, residualType, 'padded');
-  const out = store(new Float32Array(batch * m * n), batch, m, n, outType, test.outLie ?? 'rows');
+  const residual = residualValues && store(residualValues, batch, m, n, residualType, 'padded', shift);
+  const out = store(new Float32Array(batch * m * n), batch, m, n, outType, test.outLie ?? 'rows', shift);
+  const vector = (values: Float32Array) => store(values, 1, 1, n, 'f32', 'reversed', shift);
+  const [biasMemory, gateBiasMemory] = [bias && vector(bias), gateBias && vector(gateBias)];
   const batchOf = (stored: Stored | undefined, shared = false) => [1, 1, 1, shared ? 0 : (stored?.batch ?? 0)];
   const params: MatmulParams = {
     m,
@@ -137,8 +172,8 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
     gate_stride: gate?.strides ?? [0, 0],
     out_stride: out.strides,
     residual_stride: residual?.strides ?? [0, 0],
-    bias_stride: 1,
-    gate_bias_stride: 1,
+    bias_stride: -1,
+    gate_bias_stride: -1,
     batch: [1, 1, 1, batch],
     a_batch: batchOf(a),
     b_batch: batchOf(b, bBatch !== batch),
@@ -160,6 +195,8 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
     b_dtype: bType in DTYPES ? DTYPES[bType as FloatType].id : QuantFormat.get(bType).id!,
     has_gate: gate === undefined ? 0 : 1,
   };
+  const stored = { a, b, out, bias: biasMemory, residual, gate, gate_bias: gateBiasMemory };
+  const offsets = Object.fromEntries(Object.entries(stored).map(([name, memory]) => [name, memory?.offset ?? 0]));
   const constants = {
     ...types,
     out_dtype: DTYPES[outType].id,
@@ -169,18 +206,17 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
     has_bias: bias === undefined ? 0 : 1,
     has_residual: residual === undefined ? 0 : 1,
     has_gate_bias: gateBias === undefined ? 0 : 1,
-    ...vectorAccess(params, types, test.narrow === true ? { a: 1, b: 1, gate: 1 } : {}),
+    ...vectorAccess(params, types, test.narrow === true ? { a: 1, b: 1, gate: 1 } : offsets),
     ...chosen(params),
   };
-  const f32 = (values: Float32Array) => encodeFloats(values, 'f32');
   const buffers = {
     a: a.bytes,
     b: b.bytes,
     out: { bytes: out.bytes.byteLength },
-    ...(bias && { bias: f32(bias) }),
+    ...(biasMemory && { bias: biasMemory.bytes }),
     ...(residual && { residual: residual.bytes }),
     ...(gate && { gate: gate.bytes }),
-    ...(gateBias && { gate_bias: f32(gateBias) }),
+    ...(gateBiasMemory && { gate_bias: gateBiasMemory.bytes }),
   };
   const expected = () => {
     const problem = {
@@ -205,12 +241,17 @@ export function matmulLaunch(kernel: AnyMetalKernel, test: MatmulCase, chosen: (
   const results = (bytes: Uint8Array) => {
     const memory = decodeFloats(bytes, outType);
     const [row, col] = out.strides;
-    return Float32Array.from({ length: batch * m * n }, (_, i) => {
+    const values = Float32Array.from({ length: batch * m * n }, (_, i) => {
       const [z, at] = [Math.floor(i / (m * n)), i % (m * n)];
-      return memory[z * out.batch + Math.floor(at / n) * row + (at % n) * col]!;
+      const position = out.start + z * out.batch + Math.floor(at / n) * row + (at % n) * col;
+      const value = memory[position]!;
+      memory[position] = Number.NaN;
+      return value;
     });
+    if (!memory.every(Number.isNaN)) throw new Error('memory between the results was written');
+    return values;
   };
-  return { launch: { kernel, constants, params, buffers }, expected, results };
+  return { launch: { kernel, constants, params, buffers, offsets }, expected, results };
 }
 
 /** Run a case; throws with the first element that misses its bound. Gives the counters. */

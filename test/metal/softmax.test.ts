@@ -23,6 +23,10 @@ interface Case {
   readonly scale?: number;
   readonly softCap?: number;
   readonly seed?: number;
+  /** Rows and their elements lie from the last to the first; the mask's too. */
+  readonly backwards?: boolean;
+  /** Elements in memory before src, dst and mask. */
+  readonly shift?: number;
 }
 type Method = (typeof SOFTMAX_METHODS)[number];
 
@@ -32,21 +36,24 @@ async function run(test: Case, method: Method, simdgroups = 2, rowSimdgroups = 1
   const rows = shape.reduce((x, y) => x * y, 1);
   // Memory: [..., length] or [length, ...].
   const full = test.across === true ? [length, ...shape] : [...shape, length];
-  const all = contiguousStrides(full);
-  const inner = test.across === true ? all[0]! : 1;
+  const { backwards = false, shift = 0 } = test;
+  const sign = backwards ? -1 : 1;
+  const all = contiguousStrides(full).map((stride) => sign * stride);
+  const start = shift + (backwards ? rows * length - 1 : 0);
+  const inner = test.across === true ? all[0]! : sign;
   const outer = test.across === true ? all.slice(1) : all.slice(0, -1);
   const padded = (list: readonly number[], fill: number) => [...new Array<number>(7 - list.length).fill(fill), ...list];
   const values = uniform(rows * length, seed).map((value) => rounded(4 * value, type));
   const positions = Array.from({ length: rows }, (_, row) => {
     let rest = row;
-    let at = 0;
+    let at = start;
     for (let d = shape.length - 1; d >= 0; d--) {
       at += (rest % shape[d]!) * outer[d]!;
       rest = Math.floor(rest / shape[d]!);
     }
     return at;
   });
-  const memory = new Float32Array(rows * length);
+  const memory = new Float32Array(rows * length + shift).fill(Number.NaN);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < length; i++) memory[positions[row]! + i * inner] = values[row * length + i]!;
   }
@@ -57,11 +64,23 @@ async function run(test: Case, method: Method, simdgroups = 2, rowSimdgroups = 1
     return out ? Number.NEGATIVE_INFINITY : rounded(value, 'f16');
   });
   const sinks = uniform(shape[0]!, seed + 2);
-  const maskStrides = test.mask === 'own' ? contiguousStrides([...shape, length]).slice(0, -1) : shape.map(() => 0);
+  const maskStrides =
+    test.mask === 'own'
+      ? contiguousStrides([...shape, length])
+          .slice(0, -1)
+          .map((stride) => sign * stride)
+      : shape.map(() => 0);
+  const maskMemory = new Float32Array(shift + maskCount).fill(Number.NaN);
+  maskMemory.set(backwards ? [...mask].reverse() : mask, shift);
+  const offsets = {
+    src: start * DTYPES[type].bytes,
+    dst: start * DTYPES[outType].bytes,
+    mask: 2 * (shift + (backwards ? maskCount - 1 : 0)),
+  };
   const params = {
     length,
     rows,
-    inner_stride: [inner, inner, test.mask === undefined ? 0 : 1],
+    inner_stride: [inner, inner, test.mask === undefined ? 0 : sign],
     shape: padded(shape, 1),
     src_stride: padded(outer, 0),
     dst_stride: padded(outer, 0),
@@ -79,7 +98,7 @@ async function run(test: Case, method: Method, simdgroups = 2, rowSimdgroups = 1
     ...types,
     dst_dtype: DTYPES[outType].id,
     has_sink: test.sink === true ? 1 : 0,
-    vector: method !== 'columns' && softmaxVectors(params, types) ? 1 : 0,
+    vector: method !== 'columns' && softmaxVectors(params, types, offsets) ? 1 : 0,
     simdgroups,
     row_simdgroups: rowSimdgroups,
     method: SOFTMAX_METHODS.indexOf(method),
@@ -90,10 +109,11 @@ async function run(test: Case, method: Method, simdgroups = 2, rowSimdgroups = 1
     params,
     buffers: {
       src: encodeFloats(memory, type),
-      dst: { bytes: rows * length * DTYPES[outType].bytes },
-      ...(test.mask && { mask: encodeFloats(mask, 'f16') }),
+      dst: { bytes: (rows * length + shift) * DTYPES[outType].bytes },
+      ...(test.mask && { mask: encodeFloats(maskMemory, 'f16') }),
       ...(test.sink === true && { sink: encodeFloats(sinks, 'f32') }),
     },
+    offsets,
   });
   const got = decodeFloats(outputs.dst!, outType);
   const expected = new Float64Array(rows * length);
@@ -157,6 +177,15 @@ describe.skipIf(!hasClang)('softmax', () => {
     }
   });
 
+  it('reads and writes backwards, and at offsets with and without vectors', async () => {
+    for (const shift of [0, 4, 3]) {
+      await run({ rows: [3], length: 128, mask: 'own', sink: true, shift }, 'rows_kept');
+      await run({ rows: [2, 3], length: 72, mask: 'own', type: 'f16', shift }, 'rows_long');
+      await run({ rows: [2, 3], length: 44, mask: 'shared', backwards: true, shift }, 'rows_long');
+      await run({ rows: [5], length: 33, mask: 'own', across: true, backwards: true, shift }, 'columns');
+    }
+  });
+
   it('agrees with float64 on any shape, by every method', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -170,6 +199,8 @@ describe.skipIf(!hasClang)('softmax', () => {
             sink: fc.boolean(),
             softCap: fc.constantFrom(0, 2.5),
             scale: fc.constantFrom(1, 0.125, -3),
+            backwards: fc.boolean(),
+            shift: fc.constantFrom(0, 1, 4),
             seed: fc.nat(1000),
           },
           { requiredKeys: ['rows', 'length', 'seed'] },

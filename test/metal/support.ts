@@ -79,8 +79,9 @@ export async function launch(spec: MetalLaunch) {
   const prepared = prepare(spec);
   if (prepared === null) throw new Error(`${kernel.name}: an empty problem is not launched`);
   const module = await sanitized(kernel.source);
-  const bound: BufferArgument[] = prepared.buffers.map(({ index }) => ({
+  const bound: BufferArgument[] = prepared.buffers.map(({ index, binding }) => ({
     index,
+    offset: binding.byteOffset,
     data: buffers[kernel.bufferNames[index]!]!,
   }));
   bound.push({ index: prepared.paramsIndex, data: prepared.params });

@@ -113,6 +113,7 @@ function bindings(kernel: KernelSignature, spec: RunSpec): Map<string, BufferArg
       index: indexOf(name),
       data: buffer.data,
       mustWrite: buffer.mustWrite,
+      offset: buffer.offset,
       ...(buffer.sameAs !== undefined && { sameAs: indexOf(buffer.sameAs) }),
     });
   }

@@ -24,6 +24,8 @@ export interface BufferSpec {
   readonly type: ScalarName;
   readonly mustWrite: boolean;
   readonly sameAs?: string;
+  /** Byte offset at which it is bound. */
+  readonly offset: number;
   readonly expect?: { readonly values: readonly number[]; readonly absolute: number; readonly relative: number };
   /** The result may depend on the order of threads (atomic additions of floats). */
   readonly unordered: boolean;
@@ -179,6 +181,7 @@ class SpecReader {
       'output',
       'mustWrite',
       'sameAs',
+      'offset',
       'expect',
       'unordered',
     ]);
@@ -206,6 +209,7 @@ class SpecReader {
       type: scalar,
       mustWrite: o.mustWrite === undefined ? output : o.mustWrite === true,
       unordered: o.unordered === true,
+      offset: this.count(o.offset ?? 0, `${where}.offset`),
       ...(o.sameAs !== undefined && { sameAs: this.string(o.sameAs, `${where}.sameAs`) }),
       ...(expect !== undefined && { expect }),
     };
