@@ -76,10 +76,15 @@ export function sorted<F extends Finding>(findings: readonly F[]): F[] {
     });
 }
 
-/** `file:line: rule: message`, with the file as seen from the working directory. */
+/** A file as seen from the working directory. */
+export function shownPath(file: string): string {
+  if (!isAbsolute(file)) return file;
+  const path = relative(process.cwd(), file);
+  return path.startsWith('..') ? file : path;
+}
+
+/** `file:line: rule: message` */
 export function formatFinding(finding: Finding): string {
   const { file, line, rule, message, kernel } = finding;
-  const shown =
-    isAbsolute(file) && !relative(process.cwd(), file).startsWith('..') ? relative(process.cwd(), file) : file;
-  return `${shown}:${line}: ${rule}: ${message}${kernel === undefined ? '' : ` [${kernel}]`}`;
+  return `${shownPath(file)}:${line}: ${rule}: ${message}${kernel === undefined ? '' : ` [${kernel}]`}`;
 }

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { TilewrightError } from '../errors.ts';
 import { type Baseline, baselineOf, compareBaseline } from './baseline.ts';
-import { checkKernels, formatFinding } from './check.ts';
+import { checkKernels, formatFinding, shownPath } from './check.ts';
 import type { CompileOptions } from './compile.ts';
 import type { Counters, RunFinding } from './dispatch.ts';
 import type { Finding } from './rewrite/signature.ts';
@@ -74,7 +74,8 @@ export function formatReport(report: CheckReport): string {
       const times = finding.count > 1 ? `, ${finding.count} times` : '';
       lines.push(`    thread ${at(finding.thread)} of threadgroup ${at(finding.threadgroup)}${times}`);
     }
-    if (finding.other !== undefined) lines.push(`    the other place: ${finding.other.file}:${finding.other.line}`);
+    if (finding.other !== undefined)
+      lines.push(`    the other place: ${shownPath(finding.other.file)}:${finding.other.line}`);
   }
   for (const { name, counters } of report.runs) {
     if (counters === undefined) continue;
@@ -87,11 +88,10 @@ export function formatReport(report: CheckReport): string {
         `${counters.threadgroupBarriers} barriers, ${counters.collectives} collectives, ${counters.mmas} MMAs`,
     );
   }
-  const n = report.findings.length;
-  const ran = report.runs.length === 0 ? '' : `, ${report.runs.length} runs`;
-  lines.push(
-    `${report.file}: ${report.kernels.length} kernels${ran}: ${n === 0 ? 'clean' : n === 1 ? '1 finding' : `${n} findings`}`,
-  );
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+  const ran = report.runs.length === 0 ? '' : `, ${count(report.runs.length, 'run')}`;
+  const found = report.findings.length === 0 ? 'clean' : count(report.findings.length, 'finding');
+  lines.push(`${report.file}: ${count(report.kernels.length, 'kernel')}${ran}: ${found}`);
   return lines.join('\n');
 }
 
