@@ -38,7 +38,7 @@ describe.skipIf(!hasClang)('tilewright check', () => {
   it('exits with 0 for a clean file and names its kernels', async () => {
     const { code, out } = await command({ file: clean });
     expect(code).toBe(0);
-    expect(out).toMatch(/1 kernels: clean\n$/);
+    expect(out).toMatch(/1 kernel: clean\n$/);
   });
 
   it('exits with 1 and prints file, line and rule of each finding', async () => {
