@@ -25,9 +25,23 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/package/**', 'test/testbed/**', 'test/metal/**'],
+          exclude: ['test/package/**', 'test/testbed/**', 'test/metal/**', 'test/backends/metal/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        test: {
+          ...common,
+          // The ops and the dispatcher once more, on the Metal back end: over the test bed, or a bridge that
+          // TILEWRIGHT_METAL names.
+          name: 'metal',
+          env: { ...common.env, TILEWRIGHT_TEST_BACKEND: 'metal' },
+          include: ['test/{dispatch,ops,device,backends/metal}/**/*.test.ts'],
+          exclude: ['test/device/process.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

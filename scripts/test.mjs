@@ -62,12 +62,12 @@ const vitest = (project) => async () => {
   };
 };
 
-/** The Metal test bed, where its compiler is to be had. */
-async function testBed() {
+/** What runs shaders on the test bed, where its compiler is to be had. */
+const onTestBed = (name, project) => async () => {
   const missing = await needClang();
-  if (missing !== null) return { passed: 0, failed: 0, skipped: [{ name: 'the Metal test bed', reason: missing }] };
-  return await vitest('testbed')();
-}
+  if (missing !== null) return { passed: 0, failed: 0, skipped: [{ name, reason: missing }] };
+  return await vitest(project)();
+};
 
 /** Stages that look at the sources alone. */
 const SOURCE_STAGES = {
@@ -83,7 +83,8 @@ const STAGES = {
   ...SOURCE_STAGES,
   isa: ['no symbol shared between instruction sets', checkIsa],
   vitest: ['tests of the package (vitest)', vitest('unit')],
-  testbed: ['Metal test bed (vitest)', testBed],
+  testbed: ['Metal test bed (vitest)', onTestBed('the Metal test bed', 'testbed')],
+  metal: ['ops and dispatcher on Metal (vitest)', onTestBed('the Metal back end', 'metal')],
   native: ["kernels' own tests", testThisMachine],
   arm: ["arm64 kernels' own tests, emulated", testArmEmulated],
   package: ['the package as installed (vitest)', vitest('package')],

@@ -1,18 +1,24 @@
 import { expect, it } from 'vitest';
 import { type MatmulArgs, MatmulDispatcher, MatmulVariant } from '../../ts/index.ts';
-import { testDevice } from '../support/device.ts';
+import { BACKEND, testDevice } from '../support/device.ts';
 
 const device = await testDevice();
 const dispatcher = new MatmulDispatcher(device);
 const quantized = (n: number, k: number) =>
   device.quantized(new Uint8Array((n * k * 144) / 256), { format: 'q4_k', shape: [n, k] });
 
+/** Where weights are streamed, and where they are tiled: with activations of 8 bits, and without. */
+const KERNELS = {
+  cpu: { fast: ['quant_gemv', 'quant_gemm'], exact: ['gemv', 'gemm'] },
+  metal: { fast: ['metal_gemv', 'metal_gemm'], exact: ['metal_gemv', 'metal_gemm'] },
+}[BACKEND as 'cpu' | 'metal'];
+
 it.each([
-  [1, 'fast', MatmulVariant.QuantGemv, 'quant_gemv'],
-  [4, 'fast', MatmulVariant.QuantGemvBatch, 'quant_gemv'],
-  [512, 'fast', MatmulVariant.QuantGemm, 'quant_gemm'],
-  [1, 'exact', MatmulVariant.QuantGemv, 'gemv'],
-  [512, 'exact', MatmulVariant.QuantGemm, 'gemm'],
+  [1, 'fast', MatmulVariant.QuantGemv, KERNELS.fast[0]!],
+  [4, 'fast', MatmulVariant.QuantGemvBatch, KERNELS.fast[0]!],
+  [512, 'fast', MatmulVariant.QuantGemm, KERNELS.fast[1]!],
+  [1, 'exact', MatmulVariant.QuantGemv, KERNELS.exact[0]!],
+  [512, 'exact', MatmulVariant.QuantGemm, KERNELS.exact[1]!],
 ] as const)('takes the expected kernel for %i rows of quantized weights, %s', (m, precision, variant, kernel) => {
   const selection = dispatcher.select({ a: device.empty([m, 256]), b: quantized(16, 256), precision });
   expect(selection).toMatchObject({ variant, kernel });
@@ -108,8 +114,9 @@ it.each<[string, string, () => unknown]>([
 });
 
 it('refuses tuning that its kernels cannot serve', () => {
-  expect(() => new MatmulDispatcher(device, { tuning: { quantGemvRows: 17 } })).toThrowError(/quantGemvRows/);
+  expect(() => new MatmulDispatcher(device, { tuning: { quantGemvRows: 65 } })).toThrowError(/quantGemvRows/);
   expect(() => new MatmulDispatcher(device, { tuning: { gemvRows: 0 } })).toThrowError(/gemvRows/);
+  expect(() => new MatmulDispatcher(device, { tuning: { rows: 1 } })).toThrowError(/tuning.rows is not known/);
 });
 
 it('follows the tuning that it is given', () => {

@@ -8,7 +8,7 @@ import { ACTIVATIONS, type Activation } from '../../ts/kernels/types.ts';
 import { dequantize, quantize } from '../../ts/ops/quantize.ts';
 import type { DType } from '../../ts/tensor/dtype.ts';
 import { QuantFormat } from '../../ts/tensor/quant-format.ts';
-import { isas, testDevice } from '../support/device.ts';
+import { isas, runs, testDevice } from '../support/device.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
 import { anyStride, plainStride, type Stride, stridedLayout, stridedTensor } from '../support/strided.ts';
 import { uniform } from '../support/values.ts';
@@ -146,14 +146,14 @@ describe.each(isas)('matmul on %s', async (isa) => {
   it('agrees with float64 on any strides, types, batches and epilogues', async () => {
     await fc.assert(
       fc.asyncProperty(anyCase, (c) => checkDense(dispatcher, c)),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
   it.each(['Gemv', 'GemmTiled', 'Reference'] as const)('agrees with float64 when %s is asked for', async (variant) => {
     await fc.assert(
       fc.asyncProperty(anyCase, (c) => checkDense(dispatcher, { ...c, m: Math.min(c.m, 33) }, variant)),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -218,7 +218,7 @@ describe.each(isas)('matmul on %s', async (isa) => {
               tensor?.dispose();
           },
         ),
-        { numRuns: 40 },
+        { numRuns: runs(40) },
       );
     },
   );
@@ -291,7 +291,7 @@ describe.each(isas)('matmul on %s', async (isa) => {
           expect(firstMiss(await result.read(), values, slack)).toBeNull();
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

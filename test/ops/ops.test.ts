@@ -11,7 +11,7 @@ import {
   quantize,
   softmax,
 } from '../../ts/index.ts';
-import { isas, testDevice } from '../support/device.ts';
+import { isas, onCpu, runs, testDevice } from '../support/device.ts';
 import { anyStride, stridedTensor } from '../support/strided.ts';
 import { EPS, rounded, uniform } from '../support/values.ts';
 
@@ -73,7 +73,7 @@ describe.each(isas)('softmax on %s', async (isa) => {
           }
         },
       ),
-      { numRuns: 120 },
+      { numRuns: runs(120) },
     );
   });
 
@@ -166,7 +166,8 @@ describe('BatchQuantizedMatmul', () => {
     }
   });
 
-  it('rounds an input that ops share once, and again when it changed in between', async () => {
+  // What a back end prepares is its own business; the CPU rounds to 8 bits.
+  it.runIf(onCpu)('rounds an input that ops share once, and again when it changed in between', async () => {
     using dispatcher = new MatmulDispatcher(device, { precision: 'fast' });
     const other = device.tensor(uniform(3 * k, 99), { shape: [3, k] });
     const [a, b, c] = [op('q4_k', 8, 2), op('q6_k', 8, 3), op('q8_0', 8, 4)];

@@ -1,17 +1,30 @@
-import type { BackendName } from '../device/backend.ts';
+import type { Backend, BackendName } from '../device/backend.ts';
 import { Device } from '../device/device.ts';
 import { TilewrightError } from '../errors.ts';
 import { CpuBackend, type CpuOptions } from './cpu/cpu.ts';
+import { MetalBackend, type MetalOptions } from './metal/metal.ts';
 
 export interface OpenDeviceOptions extends CpuOptions {
   /** Defaults to `auto`: the first of metal, hip and cpu that works here. */
   readonly backend?: 'auto' | BackendName | undefined;
+  /** Of the Metal back end. */
+  readonly metal?: MetalOptions | undefined;
 }
 
-const NOT_IN_THIS_RELEASE: Record<Exclude<BackendName, 'cpu'>, string> = {
-  metal: 'This release of tilewright has no Metal back end',
-  hip: 'This release of tilewright has no HIP back end',
+const OPENERS: Readonly<Record<BackendName, (options: OpenDeviceOptions) => Backend>> = {
+  metal: (options) => new MetalBackend(options.metal),
+  hip: () => {
+    throw new TilewrightError(
+      'ERR_BACKEND_UNAVAILABLE',
+      "This release of tilewright has no HIP back end. Use { backend: 'cpu' } or 'auto'.",
+      { details: { backend: 'hip' } },
+    );
+  },
+  cpu: (options) => new CpuBackend(options),
 };
+
+/** GPUs that this system may have, best first. The software Metal device is opened by name only. */
+const AUTOMATIC: readonly BackendName[] = process.platform === 'darwin' ? ['metal'] : ['hip'];
 
 /**
  * Open a device.
@@ -20,22 +33,23 @@ const NOT_IN_THIS_RELEASE: Record<Exclude<BackendName, 'cpu'>, string> = {
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
   const backend = options.backend ?? 'auto';
-  switch (backend) {
-    case 'auto':
-    case 'cpu':
-      return new Device(new CpuBackend(options));
-    case 'metal':
-    case 'hip':
-      throw new TilewrightError(
-        'ERR_BACKEND_UNAVAILABLE',
-        `${NOT_IN_THIS_RELEASE[backend]}. Use { backend: 'cpu' } or 'auto'.`,
-        { details: { backend } },
-      );
-    default:
+  if (backend !== 'auto') {
+    if (!Object.hasOwn(OPENERS, backend)) {
       throw new TilewrightError(
         'ERR_INVALID_ARGUMENT',
-        `Unknown back end "${String(backend satisfies never)}". Known: auto, cpu, metal, hip.`,
+        `Unknown back end "${String(backend)}". Known: auto, ${Object.keys(OPENERS).join(', ')}.`,
         { details: { backend } },
       );
+    }
+    return new Device(OPENERS[backend](options));
   }
+  for (const name of AUTOMATIC) {
+    try {
+      return new Device(OPENERS[name](options));
+    } catch (error) {
+      const missing = error instanceof TilewrightError && error.code === 'ERR_BACKEND_UNAVAILABLE';
+      if (!missing) throw error;
+    }
+  }
+  return new Device(OPENERS.cpu(options));
 }

@@ -1,3 +1,4 @@
+import type { AnyKernel } from '../kernels/declare.ts';
 import type { Launch } from './command-list.ts';
 import type { ElementwiseCatalogue } from './elementwise.ts';
 
@@ -73,6 +74,8 @@ export interface Backend {
   allocate(byteLength: number): BackendMemory;
   /** @throws ERR_FILE */
   map(path: string): BackendMapping;
+  /** Whether it runs a kernel that is none of `capabilities.kernels`: one that brings its source. Defaults to no. */
+  compiles?(kernel: AnyKernel): boolean;
   /** Queue launches, in order after everything queued before. Bounds have been checked. */
   run(launches: readonly Launch[], options: { readonly timed: boolean }): BackendRun;
   /** Stops and frees; nothing is in flight any more. */

@@ -172,7 +172,7 @@ export class Device implements AsyncDisposable {
         );
       }
     }
-    if (!this.capabilities.kernels.has(command.kernel.name)) {
+    if (!this.capabilities.kernels.has(command.kernel.name) && this.#backend.compiles?.(command.kernel) !== true) {
       throw new TilewrightError(
         'ERR_KERNEL_UNKNOWN',
         `The ${this.backend} back end has no kernel "${command.kernel.name}".`,

@@ -2,9 +2,10 @@ import type { BackendName } from '../device/backend.ts';
 import { TilewrightError } from '../errors.ts';
 import type { MatmulCatalogue } from './catalogue.ts';
 import { cpuMatmul } from './cpu/matmul.ts';
+import { metalMatmul } from './metal/matmul.ts';
 
 /** By back end, each with a folder of its own here. */
-const CATALOGUES: Readonly<Partial<Record<BackendName, MatmulCatalogue>>> = { cpu: cpuMatmul };
+const CATALOGUES: Readonly<Partial<Record<BackendName, MatmulCatalogue>>> = { cpu: cpuMatmul, metal: metalMatmul };
 
 export function matmulCatalogue(backend: BackendName): MatmulCatalogue {
   const catalogue = CATALOGUES[backend];

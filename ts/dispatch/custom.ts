@@ -4,7 +4,7 @@ import { QuantizedTensor, type Tensor } from '../device/tensor.ts';
 import { TilewrightError } from '../errors.ts';
 import type { Activation } from '../kernels/types.ts';
 import type { QuantFormatInfo } from '../tensor/quant-format.ts';
-import type { MatmulArgs, Weights } from './args.ts';
+import type { AffineQuantization, MatmulArgs, Weights } from './args.ts';
 import type { MatmulProblem } from './problem.ts';
 
 /** One batch entry as a plug-in kernel sees it. */
@@ -65,6 +65,28 @@ export function customCommand(
 }
 
 async function runCustom(kernel: CustomMatmulKernel, problem: MatmulProblem, args: MatmulArgs, out: Tensor) {
+  await hostMatmul(problem, args, out, {
+    run: (call) => kernel.run(call),
+    weights: (weights, quantization, batch) => {
+      if (quantization === undefined) return readWeights(weights, batch, args.transposeB ?? false);
+      throw new TilewrightError('ERR_CUSTOM_KERNEL', `Kernel "${kernel.name}" cannot take affine weights.`);
+    },
+  });
+}
+
+/** A product on the JavaScript thread, and how it wants its weights. */
+export interface HostProduct {
+  run(call: CustomMatmulCall): void | Promise<void>;
+  /** The weights of batch entry i, as {@link CustomMatmulCall.b}. */
+  weights(
+    weights: Weights,
+    quantization: AffineQuantization | undefined,
+    batch: readonly number[],
+  ): (i: number) => Uint8Array | Float32Array;
+}
+
+/** Everything around a product: strides, batches, gate and epilogue. */
+export async function hostMatmul(problem: MatmulProblem, args: MatmulArgs, out: Tensor, host: HostProduct) {
   // Plain views with the batch broadcast, so that each entry is one contiguous piece.
   const vectorA = args.a.rank === 1;
   const vectorB = args.b.rank === 1;
@@ -74,14 +96,11 @@ async function runCustom(kernel: CustomMatmulKernel, problem: MatmulProblem, arg
   const { n, k } = problem;
 
   const a = readMatrix(args.a, batch, args.transposeA ?? false);
-  const product = async (weights: Weights, quantization: MatmulArgs['quantization']) => {
-    if (quantization !== undefined) {
-      throw new TilewrightError('ERR_CUSTOM_KERNEL', `Kernel "${kernel.name}" cannot take affine weights.`);
-    }
-    const b = readWeights(weights, batch, args.transposeB ?? false);
+  const product = async (weights: Weights, quantization: AffineQuantization | undefined) => {
+    const b = host.weights(weights, quantization, batch);
     const sums = new Float32Array(entries * m * n).fill(Number.NaN);
     for (let i = 0; i < entries; i++) {
-      await kernel.run({
+      await host.run({
         m,
         n,
         k,
@@ -117,7 +136,8 @@ function readMatrix(tensor: Tensor, batch: readonly number[], transposed: boolea
   return hostRead(tensor, layout.broadcastTo([...batch, ...layout.shape.slice(-2)]));
 }
 
-function readWeights(weights: Weights, batch: readonly number[], transposeB: boolean) {
+/** Weights as they are: packed rows, or floats [n, k]. */
+export function readWeights(weights: Weights, batch: readonly number[], transposeB: boolean) {
   if (!(weights instanceof QuantizedTensor)) {
     const values = readMatrix(weights, batch, !transposeB && weights.rank > 1);
     const each = values.length / batch.reduce((x, y) => x * y, 1);

@@ -59,10 +59,9 @@ export const atMost =
     m <= tuning[limit] ? null : `m = ${m} is above ${limit} = ${tuning[limit]}, where unpacking once pays`;
 export const never = (): null => null;
 
-/** The last candidate of a back end that has float64 or scalar code for everything. */
-export const reference = (kernel: string, rules: readonly Rule[], how: string): Candidate => ({
-  ...candidate('Reference', kernel, rules, {
+/** The last candidate of a back end: slow code for everything. */
+export const reference = (kernel: string, how: string): Candidate =>
+  candidate('Reference', kernel, [], {
     yields: () => `slow: ${how}; ask for it by name`,
     because: () => 'nothing else may run',
-  }),
-});
+  });

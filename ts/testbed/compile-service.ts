@@ -5,15 +5,13 @@
 //
 // The source is one self-contained text; `#line` in it names the files that messages speak of. One line of JSON comes
 // out: a {@link CompileReply}. Exit code 0: compiled; 1: something is wrong in the source; 2: set-up (no clang).
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { TilewrightError } from '../errors.ts';
 import { formatFinding } from './check.ts';
-import { compile, preprocess } from './compile.ts';
+import { compileText } from './compile-text.ts';
 import type { Finding, ModuleSignature } from './rewrite/signature.ts';
-import { buildRuntime, cached, hash } from './toolchain.ts';
+import { buildRuntime } from './toolchain.ts';
 
 export type CompileReply =
   | {
@@ -33,11 +31,8 @@ export type CompileReply =
     };
 
 async function reply(source: string, values: ReturnType<typeof options>): Promise<CompileReply> {
-  // In the cache, as the module's debug information names the file; named by its content, so that it is found again.
-  const folder = await cached(`source-${hash(source)}`, (target) => writeFile(join(target, 'source.metal'), source));
   const only = values.only === undefined ? {} : { only: new RegExp(values.only) };
-  const read = await preprocess(join(folder, 'source.metal'), { dialect: 'msl' });
-  const module = 'text' in read ? await compile(read, values.sanitize ? 'sanitize' : 'run', only) : read;
+  const module = await compileText(source, values.sanitize ? 'sanitize' : 'run', only);
   if (!('path' in module)) {
     return { error: { code: 'ERR_KERNEL_COMPILE', message: module.map(formatFinding).join('\n'), findings: module } };
   }

@@ -53,5 +53,5 @@ export const CANDIDATES: readonly Candidate[] = [
     yields: never,
     because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}): blocked for the caches, bound by arithmetic`,
   }),
-  reference('matmul_reference', [], 'float64, one output at a time'),
+  reference('matmul_reference', 'float64, one output at a time'),
 ];

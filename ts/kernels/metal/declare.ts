@@ -22,8 +22,12 @@ export interface MetalKernel<
   C extends string = string,
   P extends StructFields = StructFields,
 > extends KernelDeclaration<B, C, P> {
-  /** File in `metal/`. */
+  /** File in `metal/`; for a kernel that brings its own text, the name that compilers' messages show. */
   readonly source: string;
+  /** The source itself, of a kernel that is not the package's; it may include the headers of `metal/`. */
+  readonly text?: string;
+  /** Function constants of such a kernel beyond {@link constants}. */
+  readonly ownConstants?: readonly FunctionConstant[];
   /** Host name of the function for these constants; a RangeError says when there is none. */
   readonly entry: (constants: Constants<C>) => string;
   readonly geometry: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
@@ -34,6 +38,18 @@ export interface MetalKernel<
   /** The values of constants that have only a few, beyond what `refuse` says. */
   readonly choices: Readonly<Partial<Record<C, readonly number[]>>>;
 }
+
+/** Types of function constants, by the numbers that a device is given. */
+export const CONSTANT_TYPES = { bool: 0, uint: 1, int: 2, float: 3 } as const;
+
+/** A function constant of a kernel that is not the package's. */
+export interface FunctionConstant {
+  /** From {@link FIRST_OWN_CONSTANT} on; those below are the package's. */
+  readonly index: number;
+  readonly type: keyof typeof CONSTANT_TYPES;
+  readonly value: number | boolean;
+}
+export const FIRST_OWN_CONSTANT = 32;
 
 export type Alignment<B extends BufferUses> = Readonly<Partial<Record<keyof B, number>>>;
 
@@ -48,6 +64,8 @@ export function declareMetalKernel<
   name: string;
   doc: string;
   source: string;
+  text?: string;
+  ownConstants?: readonly FunctionConstant[];
   entry: (constants: Constants<C>) => string;
   buffers: B;
   constants: readonly C[];
@@ -59,8 +77,9 @@ export function declareMetalKernel<
   alignment: (params: StructValue<P>, constants: Constants<C>) => Alignment<B>;
   choices?: Readonly<Partial<Record<C, readonly number[]>>>;
 }): MetalKernel<B, C, P> {
-  const { source, entry, geometry, refuse = () => null, alignment, choices = NONE, ...rest } = spec;
-  const own = { source, entry, geometry, refuse, alignment, choices };
+  const { source, text, ownConstants, entry, geometry, refuse = () => null, alignment, choices = NONE, ...rest } = spec;
+  const brought = { ...(text !== undefined && { text }), ...(ownConstants !== undefined && { ownConstants }) };
+  const own = { source, ...brought, entry, geometry, refuse, alignment, choices };
   const kernel: MetalKernel<B, C, P> = Object.freeze({ ...declareKernel(rest), ...own });
   declared.add(kernel);
   return kernel;

@@ -2,7 +2,9 @@ import { TilewrightError } from '../../errors.ts';
 import { type BoundBuffer, paramsProblem } from '../check.ts';
 import type { AnyKernel, LaunchGeometry, Triple } from '../declare.ts';
 import type { StructFields, StructValue } from '../struct.ts';
-import { type AnyMetalKernel, isMetalKernel } from './declare.ts';
+import { type AnyMetalKernel, CONSTANT_TYPES, isMetalKernel } from './declare.ts';
+
+export { CONSTANT_TYPES } from './declare.ts';
 
 /** What one launch may use of a device; names as in its capabilities. */
 export interface MetalLimits {
@@ -33,9 +35,6 @@ export interface PreparedLaunch<Bound extends BoundBuffer = BoundBuffer> {
   readonly paramsIndex: number;
   readonly buffers: readonly { readonly index: number; readonly binding: Bound }[];
 }
-
-/** Types of function constants in {@link PreparedLaunch.constants}. */
-export const CONSTANT_TYPES = { bool: 0, uint: 1, int: 2, float: 3 } as const;
 
 /**
  * Turn a launch of a declared Metal kernel into what a device is given; null when the problem is empty, so that there
@@ -151,11 +150,20 @@ function checkAlignment(
 }
 
 function encodeConstants(kernel: AnyMetalKernel, values: readonly number[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(12 * kernel.constants.length));
+  const own = kernel.ownConstants ?? [];
+  const view = new DataView(new ArrayBuffer(12 * (kernel.constants.length + own.length)));
   kernel.constants.forEach((name, i) => {
     view.setUint32(12 * i, i, true);
     view.setUint32(12 * i + 4, isSwitch(name) ? CONSTANT_TYPES.bool : CONSTANT_TYPES.uint, true);
     view.setUint32(12 * i + 8, values[i]!, true);
+  });
+  own.forEach(({ index, type, value }, i) => {
+    const at = 12 * (kernel.constants.length + i);
+    view.setUint32(at, index, true);
+    view.setUint32(at + 4, CONSTANT_TYPES[type], true);
+    if (type === 'float') view.setFloat32(at + 8, Number(value), true);
+    else if (type === 'int') view.setInt32(at + 8, Number(value), true);
+    else view.setUint32(at + 8, Number(value), true);
   });
   return new Uint8Array(view.buffer);
 }

@@ -1,0 +1,94 @@
+import { MAX_INT } from '../../kernels/metal/declare.ts';
+import { MatmulVariant } from '../args.ts';
+import type { Candidate } from '../catalogue.ts';
+import { HOST_REFERENCE } from '../host-reference.ts';
+import type { MatmulProblem } from '../problem.ts';
+import {
+  atMost,
+  candidate,
+  never,
+  type Rule,
+  reference,
+  refusePlain,
+  refuseQuantized,
+  rows,
+  several,
+  single,
+} from '../rules.ts';
+import type { TuningEntry } from '../tuning.ts';
+import { fittingTiles } from './shapes.ts';
+
+const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
+
+/** What no shader reads. */
+const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDType, biasDType, m, n, k }) => {
+  if (affine !== null || gateAffine !== null) return 'affine integer weights are not read by shaders';
+  if (!FLOATS.includes(aDType)) return `a is ${aDType}; shaders read f32, f16 and bf16`;
+  if (!FLOATS.includes(bDType)) return `b is ${bDType}; shaders read f32, f16, bf16 and block formats`;
+  if (!FLOATS.includes(residualDType) || !FLOATS.includes(biasDType)) return 'bias and residual are floats';
+  if (Math.max(m, n, k) > MAX_INT) return 'shaders count m, n and k in 32 bits';
+  return null;
+};
+
+/** Weights of which neighbours in memory belong to neighbouring columns: a [k, n] matrix as it stands. */
+export const alongRows = ({ b }: MatmulProblem): boolean => b.strides[0] === 1 && b.strides[1] !== 1;
+const refuseAlongRows: Rule = (problem) => (alongRows(problem) ? 'b lies along n, which metal_gemv_t streams' : null);
+const refuseAlongK: Rule = (problem) => (alongRows(problem) ? null : 'b does not lie along n; metal_gemv streams it');
+
+const needsMatrix: Rule = (_, { simdgroupMatrix }) =>
+  simdgroupMatrix === true ? null : 'the device has no simdgroup_matrix';
+const needsTiles =
+  (matrix: boolean): Rule =>
+  (problem, capabilities) =>
+    fittingTiles(problem, matrix, capabilities).length > 0
+      ? null
+      : `no tile fits the device's ${capabilities.maxThreadgroupBytes} bytes and ` +
+        `${capabilities.maxThreadgroupThreads} threads of a threadgroup`;
+const beside: Candidate['yields'] = (_, __, { simdgroupMatrix }) =>
+  simdgroupMatrix === true ? 'metal_gemm has simdgroup_matrix, which multiplies faster' : null;
+
+const quantGemv = (problem: MatmulProblem, t: TuningEntry) => {
+  const limit = problem.precision === 'fast' ? 'quantGemvRows' : 'exactGemvRows';
+  return atMost(limit)(problem, t, null as never);
+};
+const quantLimit = ({ precision }: MatmulProblem, t: TuningEntry) =>
+  precision === 'fast' ? `quantGemvRows = ${t.quantGemvRows}` : `exactGemvRows = ${t.exactGemvRows}`;
+
+/** In order of preference. */
+export const CANDIDATES: readonly Candidate[] = [
+  candidate(MatmulVariant.QuantGemv, 'metal_gemv', [refuseOperands, refusePlain, single], {
+    yields: never,
+    because: ({ format }) => `one row: ${format!.name} weights are streamed once, f32 sums`,
+  }),
+  candidate(MatmulVariant.QuantGemvBatch, 'metal_gemv', [refuseOperands, refusePlain, several], {
+    yields: quantGemv,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${quantLimit(problem, t)}): weights are streamed once for all`,
+  }),
+  candidate(MatmulVariant.QuantGemm, 'metal_gemm', [refuseOperands, refusePlain, needsMatrix, needsTiles(true)], {
+    yields: never,
+    because: (problem, t) => `${rows(problem.m)} (above ${quantLimit(problem, t)}): tiles are decoded once and reused`,
+  }),
+  candidate(MatmulVariant.QuantGemm, 'metal_gemm_threads', [refuseOperands, refusePlain, needsTiles(false)], {
+    yields: beside,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${quantLimit(problem, t)}), and the device has no simdgroup_matrix`,
+  }),
+  candidate(MatmulVariant.Gemv, 'metal_gemv', [refuseOperands, refuseQuantized, refuseAlongRows], {
+    yields: atMost('gemvRows'),
+    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once, bound by memory`,
+  }),
+  candidate(MatmulVariant.Gemv, 'metal_gemv_t', [refuseOperands, refuseQuantized, refuseAlongK], {
+    yields: atMost('gemvRows'),
+    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once as it lies, along n`,
+  }),
+  candidate(MatmulVariant.GemmTiled, 'metal_gemm', [refuseOperands, refuseQuantized, needsMatrix, needsTiles(true)], {
+    yields: never,
+    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}): tiled on simdgroup_matrix`,
+  }),
+  candidate(MatmulVariant.GemmTiled, 'metal_gemm_threads', [refuseOperands, refuseQuantized, needsTiles(false)], {
+    yields: beside,
+    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}), and the device has no simdgroup_matrix`,
+  }),
+  reference(HOST_REFERENCE, 'float64 on the JavaScript thread'),
+];
