@@ -27,15 +27,14 @@ TW_DEVICE float step_of(float largest) {
 
 TW_KERNEL(128) quantize_q8(TW_HIP_QUANTIZE_Q8_ARGUMENTS) {
   using namespace tw;
-  const u32 blocks = (p.k + q8_block - 1) / q8_block;
   const u32 at = (block_x() * 128 + thread_x()) * q8_run;
-  const bool inside = at < blocks * q8_block;
   const u32 row = block_y();
   const i64 from = batch_offset(p.batch, p.a_batch, block_z()) + i64(row) * p.a_stride[0];
   float x[q8_run];
   float largest = 0.0f;
   TW_UNROLL for (u32 i = 0; i < q8_run; i++) {
-    x[i] = at + i < p.k ? load_float(a, p.a_dtype, from + i64(at + i) * p.a_stride[1]) : 0.0f;
+    const bool exists = row < p.m && at + i < p.k;
+    x[i] = exists ? load_float(a, p.a_dtype, from + i64(at + i) * p.a_stride[1]) : 0.0f;
     largest = maximum(absolute(x[i]), largest);
   }
   const float step = step_of(pair_max(largest));
@@ -51,8 +50,11 @@ TW_KERNEL(128) quantize_q8(TW_HIP_QUANTIZE_Q8_ARGUMENTS) {
     }
     codes[w] = word;
   }
-  if (!inside) return;
-  u8* to = q8 + (u64(block_z()) * p.m + row) * q8_row_bytes(p.k);
-  *(u32x4*)(to + q8_codes_at(at)) = u32x4{codes[0], codes[1], codes[2], codes[3]};
-  *(u32*)(to + q8_record_at(at)) = bits_as<u32>(step) | (u32(sum) & 0xffffu);
+  if (at >= q8_blocks(p.k) * q8_block) return;
+  const u32 rows = (p.m + p.group - 1) / p.group * p.group;
+  u8* to = q8 + u64(block_z()) * q8_row_at(rows, p.k, p.group) + q8_row_at(row, p.k, p.group) +
+           u64(at / q8_block) * p.group * q8_bytes;
+  const Q8Place place(at / q8_run % 16, p.step);
+  *(u32x4*)(to + q8_codes + 16 * place.codes) = u32x4{codes[0], codes[1], codes[2], codes[3]};
+  *(u32*)(to + 4 * place.record) = bits_as<u32>(step) | (u32(sum) & 0xffffu);
 }

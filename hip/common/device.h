@@ -41,12 +41,18 @@ typedef float f32x4 __attribute__((ext_vector_type(4)));
 #define TW_CONSTANT static constexpr
 #else
 #define TW_DEVICE static inline __attribute__((device, always_inline))
-#define TW_KERNEL(threads) extern "C" __attribute__((global, launch_bounds(threads), visibility("default"))) void
+#if defined(TW_AMD)
+#define TW_KERNEL(threads) \
+  extern "C" __attribute__((global, amdgpu_flat_work_group_size(1, threads), visibility("default"))) void
+#else
+#define TW_KERNEL(threads) extern "C" __attribute__((global, launch_bounds(threads))) void
+#endif
 #define TW_SHARED __attribute__((shared))
 #define TW_MEMBER inline __attribute__((device, always_inline))
 #define TW_CONSTANT static __attribute__((device)) constexpr
 #endif
 #define TW_UNROLL _Pragma("unroll")
+#define TW_NO_UNROLL _Pragma("nounroll")
 
 #if defined(TW_AMD)
 #include "amd.h"
@@ -72,6 +78,10 @@ TW_DEVICE To bits_as(From x) {
 
 TW_DEVICE float from_f16(u32 bits) {
   return float(bits_as<_Float16>(u16(bits)));
+}
+/// x times the f16 in `bits`: written as a multiply-add, of which AMD GPUs have one that takes halves as they are.
+TW_DEVICE float times_f16(float x, u32 bits) {
+  return __builtin_fmaf(x, from_f16(bits), 0.0f);
 }
 TW_DEVICE float from_bf16(u32 bits) {
   return bits_as<float>(bits << 16);

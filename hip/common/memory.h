@@ -1,7 +1,8 @@
 // Loads of any alignment, and elements of any dtype.
 //
 // A load takes a base that is the same in all lanes and a 32-bit byte offset: AMD GPUs have that as an addressing mode
-// (scalar base, vector offset, constant), which saves the 64-bit address arithmetic.
+// (scalar base, vector offset, constant), which saves the 64-bit address arithmetic. Constants belong to the base:
+// added to the offset they might wrap around, and so would cost an instruction.
 #pragma once
 #include "device.h"
 

@@ -7,8 +7,10 @@
 //   align            what block addresses are multiples of, given rows that are (the largest power of two in `bytes`)
 //   parts            block / 32
 //   has_min          whether there are mins; without, the formulas leave them out
-//   one_scale        both runs of a part have the same scale and min, and lie side by side
-//   run(part, i)     first weight of run i = 0, 1 within the block
+//   one_scale        both runs of a part have the same scale and min, and lie side by side (step 16)
+//   step             weights from the first run of a part to the second: 16, 32 or 64. The parts of 256 weights are
+//                    numbered by their first runs; common/q8.h lays activations out in that order
+//   run(part)        first weight of a part's first run within the block
 //   Raw              the part's words as they were loaded; no arithmetic is done on them
 //   load(row, block, part)
 //                    asks for the part of the block at byte `block` of `row`, in loads of 16 bytes where it can

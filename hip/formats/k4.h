@@ -6,31 +6,32 @@
 namespace tw {
 
 /// d, dmin, then 12 bytes with 6-bit scales and mins: sub-blocks 4..7 keep their low nibbles in the last word and their
-/// top bits in the others. Scales and mins of sub-blocks 2i and 2i + 1, i = part / 2: what depends on the lane alone is
-/// left to the compiler to move out of the loop.
+/// top bits in the others. Gives scales and mins of sub-blocks 2i and 2i + 1, i = part / 2: one byte permutation
+/// gathers the low nibbles' bytes and the top bits' bytes of both. What depends on the lane alone the compiler moves
+/// out of the loop.
 TW_DEVICE void k4_scales(u32x4 head, u32 part, float scale[2], float min[2]) {
-  const bool late = part >= 4;
-  const u32 shift = part / 2 % 2 * 16;
-  const u32 top = shift + (late ? 2 : 0);
-  const u32 scales = ((late ? head.w : head.y) >> shift & 0x0f0fu) | (head.y >> top & 0x3030u);
-  const u32 mins = ((late ? head.w >> 4 : head.z) >> shift & 0x0f0fu) | (head.z >> top & 0x3030u);
-  const float d = from_f16(head.x & 0xffffu);
-  const float dmin = from_f16(head.x >> 16);
-  scale[0] = d * float(scales & 0xffu);
-  scale[1] = d * float(scales >> 8 & 0xffu);
-  min[0] = dmin * float(mins & 0xffu);
-  min[1] = dmin * float(mins >> 8 & 0xffu);
+  const u32 late = part / 4;
+  const u32 top = part / 2 % 2 * 2;
+  const u32 bytes = (0x01000100u + 0x0404u * late) + 0x01010101u * top;
+  const u32 scales = permute_bytes(head.y, head.w, bytes);
+  const u32 mins = permute_bytes(head.z, head.w, bytes);
+  const u32 six_scales = (scales & 0x0f0fu) | (scales >> (16 + 2 * late) & 0x3030u);
+  const u32 six_mins = (mins >> 4 * late & 0x0f0fu) | (mins >> (16 + 2 * late) & 0x3030u);
+  scale[0] = times_f16(float(six_scales & 0xffu), head.x & 0xffffu);
+  scale[1] = times_f16(float(six_scales >> 8 & 0xffu), head.x & 0xffffu);
+  min[0] = times_f16(float(six_mins & 0xffu), head.x >> 16);
+  min[1] = times_f16(float(six_mins >> 8 & 0xffu), head.x >> 16);
 }
 
 struct Q4_K {
-  enum : u32 { block = 256, bytes = 144, align = 16, parts = 8 };
+  enum : u32 { block = 256, bytes = 144, align = 16, parts = 8, step = 32 };
   enum : bool { has_min = true, one_scale = false };
-  static TW_MEMBER u32 run(u32 part, u32 i) { return 64 * (part / 2) + 32 * i + 16 * (part % 2); }
+  static TW_MEMBER u32 run(u32 part) { return 64 * (part / 2) + 16 * (part % 2); }
   struct Raw {
     u32x4 head, codes;
   };
   static TW_MEMBER Raw load(const u8* row, u32 block, u32 part) {
-    return {load_u128<16>(row, block), load_u128<16>(row, block + 16 * part + 16)};
+    return {load_u128<16>(row, block), load_u128<16>(row + 16, block + 16 * part)};
   }
   static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
     k4_scales(raw.head, part, scale, min);
@@ -43,15 +44,15 @@ struct Q4_K {
 
 /// The fifth bits stand in a plane of 32 bytes, bit s of byte l for weight l of sub-block s.
 struct Q5_K {
-  enum : u32 { block = 256, bytes = 176, align = 16, parts = 8 };
+  enum : u32 { block = 256, bytes = 176, align = 16, parts = 8, step = 32 };
   enum : bool { has_min = true, one_scale = false };
-  static TW_MEMBER u32 run(u32 part, u32 i) { return Q4_K::run(part, i); }
+  static TW_MEMBER u32 run(u32 part) { return Q4_K::run(part); }
   struct Raw {
     u32x4 head, plane, codes;
   };
   static TW_MEMBER Raw load(const u8* row, u32 block, u32 part) {
-    return {load_u128<16>(row, block), load_u128<16>(row, block + 16 * (part % 2) + 16),
-            load_u128<16>(row, block + 16 * part + 48)};
+    return {load_u128<16>(row, block), load_u128<16>(row + 16, block + 16 * (part % 2)),
+            load_u128<16>(row + 48, block + 16 * part)};
   }
   static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
     k4_scales(raw.head, part, scale, min);

@@ -10,8 +10,7 @@ export const HIP_GEMV_CONSTANTS = [
   'rows',
   /** 1: with a second matrix, whose sums go through the activation and multiply those of the first. */
   'gate',
-  /** Waves of a workgroup, and lanes of a wave on the device. */
-  'waves',
+  /** Lanes of a wave on the device. */
   'wave',
 ] as const;
 export type HipGemvConstants = Readonly<Record<(typeof HIP_GEMV_CONSTANTS)[number], number>>;
@@ -41,9 +40,8 @@ function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
   if (!HIP_GEMV_SHAPES.some(([columns, rows]) => columns === c.columns && rows === c.rows)) {
     return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
   }
-  if (c.waves < 1 || c.waves > maxWaves(c.wave) || p.split < 1 || c.waves % p.split !== 0) {
-    return `${c.waves} waves cannot be split by ${p.split}`;
-  }
+  const waves = p.groups << p.split_shift;
+  if (p.groups < 1 || waves > maxWaves(c.wave)) return `${waves} waves are no workgroup`;
   const unit = hipBlockAlignment(c.b_dtype);
   const strides = [p.b_stride[0]!, ...p.b_batch, ...(c.gate === 0 ? [] : [p.gate_stride[0]!, ...p.gate_batch])];
   if (strides.some((stride) => stride % unit !== 0)) return `rows of ${name} start at multiples of ${unit} bytes`;
@@ -63,12 +61,12 @@ export const hipGemv = declareHipKernel({
   constants: HIP_GEMV_CONSTANTS,
   paramsName: 'hip_matmul',
   params: HIP_MATMUL_PARAMS,
-  extents: (p) => ({ ...hipMatmulExtents(p), a: hipQ8A(p) }),
+  extents: (p, c) => ({ ...hipMatmulExtents(p), a: hipQ8A(p, c.columns) }),
   geometry: (p, c): LaunchGeometry => ({
-    threadgroups: [ceilDiv(p.n, c.rows * (c.waves / p.split)), ceilDiv(p.m, c.columns), product(p.batch)],
-    threads: [c.waves * c.wave, 1, 1],
+    threadgroups: [ceilDiv(p.n, c.rows * p.groups), ceilDiv(p.m, c.columns), product(p.batch)],
+    threads: [(p.groups << p.split_shift) * c.wave, 1, 1],
     // Partial sums of the waves that share outputs: only a split needs them.
-    threadgroupBytes: [p.split > 1 ? c.waves * c.rows * c.columns * (1 + c.gate) * 4 : 0],
+    threadgroupBytes: [p.split_shift > 0 ? (p.groups << p.split_shift) * c.rows * c.columns * (1 + c.gate) * 4 : 0],
   }),
   refuse,
 });

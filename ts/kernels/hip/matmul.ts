@@ -37,8 +37,9 @@ export const HIP_MATMUL_PARAMS = {
   m: 'u32',
   n: 'u32',
   k: 'u32',
-  /** GEMV: waves that share the work of one group of outputs along k. */
-  split: 'u32',
+  /** GEMV: 2^split_shift waves share the work of one group of outputs along k; a workgroup has `groups` groups. */
+  split_shift: 'u32',
+  groups: 'u32',
   a_stride: 'i64[2]',
   b_stride: 'i64[2]',
   gate_stride: 'i64[2]',
@@ -55,10 +56,11 @@ export const HIP_MATMUL_PARAMS = {
 export type HipMatmulParams = StructValue<typeof HIP_MATMUL_PARAMS>;
 
 /** Activations per block of the 8-bit format (hip/common/q8.h), and its bytes. */
-export const Q8_BLOCK = 64;
-export const Q8_BLOCK_BYTES = 80;
-/** Bytes of `rows` rows of 8-bit activations. */
-export const q8Bytes = (rows: number, k: number): number => rows * Math.ceil(k / Q8_BLOCK) * Q8_BLOCK_BYTES;
+export const Q8_BLOCK = 256;
+export const Q8_BLOCK_BYTES = 320;
+/** Bytes of `rows` rows of 8-bit activations, `group` of them interleaved. */
+export const q8Bytes = (rows: number, k: number, group: number): number =>
+  Math.ceil(rows / group) * group * Math.ceil(k / Q8_BLOCK) * Q8_BLOCK_BYTES;
 
 function weights(p: HipMatmulParams, stride: readonly number[], batch: readonly number[]): ByteRange {
   if (!isFormatId(p.b_dtype)) {
@@ -88,8 +90,8 @@ export function hipMatmulExtents(p: HipMatmulParams) {
 /** Extent of plain activations. */
 export const hipDenseA = (p: HipMatmulParams): ByteRange =>
   stridedRange([p.m, p.k, ...p.batch], [...p.a_stride, ...p.a_batch], dtypeIdBytes(p.a_dtype));
-/** Extent of 8-bit activations: all batches, in order. */
-export const hipQ8A = (p: HipMatmulParams): ByteRange => ({
+/** Extent of 8-bit activations of all batches, in order, in groups of rows that do not reach into the next batch. */
+export const hipQ8A = (p: HipMatmulParams, group: number): ByteRange => ({
   from: 0,
-  to: q8Bytes(p.m * p.batch.reduce((x, y) => x * y, 1), p.k),
+  to: p.batch.reduce((x, y) => x * y, 1) * q8Bytes(p.m, p.k, group),
 });

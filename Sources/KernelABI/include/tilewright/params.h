@@ -177,17 +177,20 @@ typedef struct {
   tw_u32 m;
   tw_u32 k;
   tw_u32 a_dtype;
+  tw_u32 group;
+  tw_u32 step;
   tw_i64 a_stride[2];
   tw_u32 batch[4];
   tw_i64 a_batch[4];
 } tw_hip_quantize_q8_params;
-TW_CHECK_SIZE(tw_hip_quantize_q8_params, 80);
+TW_CHECK_SIZE(tw_hip_quantize_q8_params, 88);
 
 typedef struct {
   tw_u32 m;
   tw_u32 n;
   tw_u32 k;
-  tw_u32 split;
+  tw_u32 split_shift;
+  tw_u32 groups;
   tw_i64 a_stride[2];
   tw_i64 b_stride[2];
   tw_i64 gate_stride[2];
@@ -210,7 +213,7 @@ typedef struct {
   tw_i64 out_batch[4];
   tw_i64 residual_batch[4];
 } tw_hip_matmul_params;
-TW_CHECK_SIZE(tw_hip_matmul_params, 320);
+TW_CHECK_SIZE(tw_hip_matmul_params, 328);
 
 enum {
   TW_MATMUL_BUF_A = 0,

@@ -1,0 +1,140 @@
+// The one GEMV: out[m, n] for up to C rows of 8-bit activations and R rows of block-quantized weights per wave. A lane
+// takes a part of 32 weights (formats/format.h) of each row per step, and the wave as many parts side by side as it has
+// lanes; sums stay in registers until the end of the row, so nothing limits k. Waves that share outputs take turns
+// along k and add their sums through LDS once.
+//
+// What is the same in all lanes (pointers, and their steps along k) stays in scalar registers, what differs is one
+// offset per stream that never changes: the loop has next to no vector instructions for addresses.
+#pragma once
+#include "../formats/formats.h"
+#include "../generated/hip_matmul.h"
+#include "batch.h"
+#include "epilogue.h"
+#include "q8.h"
+
+namespace tw {
+
+/// The activations of one part, of one column.
+struct Q8Part {
+  u32x4 codes[2];
+  u32x2 records;
+  TW_MEMBER void load(const u8* block, u32 codes_at, u32 records_at) {
+    codes[0] = load_u128<16>(block + q8_codes, codes_at);
+    codes[1] = load_u128<16>(block + q8_codes + 128, codes_at);
+    records = load_u64<8>(block, records_at);
+  }
+};
+
+/// The weights of one part, decoded.
+struct Weights {
+  u32 codes[8];
+  float scale[2], min[2];
+};
+
+/// sum += weights · activations.
+template <class F>
+TW_DEVICE void multiply(const Weights& w, const Q8Part& a, float& sum) {
+  i32 dots[2] = {0, 0};
+  TW_UNROLL for (u32 i = 0; i < 8; i++) {
+    i32& dot = dots[F::one_scale ? 0 : i / 4];
+    dot = dot4(w.codes[i], a.codes[i / 4][i % 4], dot);
+  }
+  TW_UNROLL for (u32 i = 0; i < (F::one_scale ? 1 : 2); i++) {
+    float value = w.scale[i] * float(dots[i]);
+    if (F::has_min) {
+      const i32 codes = F::one_scale ? q8_sum(a.records[0]) + q8_sum(a.records[1]) : q8_sum(a.records[i]);
+      value -= w.min[i] * float(codes);
+    }
+    sum += q8_step(a.records[i]) * value;
+  }
+}
+
+/// Columns whose activations are asked for before the first is used. More would not fit the registers of a wave of
+/// which four run beside each other.
+template <u32 C>
+constexpr u32 columns_ahead = C < 4 ? C : 4;
+
+template <class F, u32 C, u32 R, bool Gate>
+TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
+  constexpr u32 streams = Gate ? 2 * R : R;
+  constexpr u32 ahead = columns_ahead<C>;
+  const u32 lane = lane_id(), wave = wave_id();
+  const u32 split = 1u << p.split_shift;
+  const u32 n0 = (block_x() * p.groups + (wave >> p.split_shift)) * R;
+  const u32 m0 = block_y() * C;
+  const u32 entry = block_z();
+
+  // Rows that do not exist are computed as the last one and not stored.
+  const u8* rows[streams];
+  TW_UNROLL for (u32 r = 0; r < R; r++) {
+    const u32 n = n0 + r < p.n ? n0 + r : p.n - 1;
+    rows[r] = b + batch_offset(p.batch, p.b_batch, entry) + i64(n) * p.b_stride[0];
+    if (Gate) rows[R + r] = gate + batch_offset(p.batch, p.gate_batch, entry) + i64(n) * p.gate_stride[0];
+  }
+  const u32 groups_of_rows = (p.m + C - 1) / C;
+  const u8* activations = a + u64(entry * groups_of_rows + block_y()) * q8_blocks(p.k) * (C * q8_bytes);
+
+  const u32 first = (wave & (split - 1)) * TW_WAVE + lane;
+  const u32 step = TW_WAVE << p.split_shift;
+  const u32 part = first % F::parts;
+  // Offsets count up, and not the pointers: a 32-bit lane offset to a scalar base is an addressing mode of AMD GPUs,
+  // but only where the widening to 64 bits cannot be moved out of the loop.
+  u32 weights_at = first / F::parts * F::bytes;
+  const u32 weights_step = step / F::parts * F::bytes;
+  const u32 block_at = first / 8 * (C * q8_bytes);
+  u32 codes_at = block_at + first % 8 * 16;
+  u32 records_at = block_at + first % 8 * 8;
+  const u32 activations_step = step / 8 * (C * q8_bytes);
+
+  float sums[streams][C] = {};
+  for (i32 left = i32(p.k / 32); i32(first) < left; left -= i32(step)) {
+    typename F::Raw raw[streams];
+    Q8Part column[ahead];
+    TW_UNROLL for (u32 s = 0; s < streams; s++) raw[s] = F::load(rows[s], weights_at, part);
+    TW_UNROLL for (u32 c = 0; c < ahead; c++) column[c].load(activations + c * q8_bytes, codes_at, records_at);
+    schedule_barrier();
+    Weights w[streams];
+    TW_UNROLL for (u32 s = 0; s < streams; s++) F::decode(raw[s], part, w[s].codes, w[s].scale, w[s].min);
+    TW_UNROLL for (u32 c = 0; c < C; c++) {
+      TW_UNROLL for (u32 s = 0; s < streams; s++) multiply<F>(w[s], column[c % ahead], sums[s][c]);
+      if (c + ahead < C) {
+        schedule_barrier();
+        column[c % ahead].load(activations + (c + ahead) * q8_bytes, codes_at, records_at);
+        schedule_barrier();
+      }
+    }
+    weights_at += weights_step;
+    codes_at += activations_step;
+    records_at += activations_step;
+  }
+
+  // Lane r + R * c takes the sums of output (n0 + r, m0 + c).
+  constexpr u32 outputs = R * C;
+  float mine[2] = {0.0f, 0.0f};
+  TW_UNROLL for (u32 s = 0; s < streams; s++) {
+    TW_UNROLL for (u32 c = 0; c < C; c++) {
+      const float total = wave_sum(sums[s][c]);
+      if (lane == s % R + R * c) mine[s / R] = total;
+    }
+  }
+  if (split > 1) {
+    constexpr u32 kinds = Gate ? 2 : 1;
+    TW_UNROLL for (u32 i = 0; i < kinds; i++) {
+      if (lane < outputs) partial[(wave * kinds + i) * outputs + lane] = mine[i];
+    }
+    barrier_lds();
+    if ((wave & (split - 1)) != 0) return;
+    TW_NO_UNROLL for (u32 other = wave + 1; other < wave + split; other++) {
+      TW_UNROLL for (u32 i = 0; i < kinds; i++) {
+        if (lane < outputs) mine[i] += partial[(other * kinds + i) * outputs + lane];
+      }
+    }
+  }
+  const u32 n = n0 + lane % R, m = m0 + lane / R;
+  if (lane >= outputs || n >= p.n || m >= p.m) return;
+  const i64 out_at = batch_offset(p.batch, p.out_batch, entry) * dtype_bytes(p.out_dtype);
+  if (residual != nullptr) residual += batch_offset(p.batch, p.residual_batch, entry) * dtype_bytes(p.residual_dtype);
+  store_output(p, out + out_at, bias, residual, gate_bias, Gate, m, n, mine[0], mine[1]);
+}
+
+}  // namespace tw

@@ -1,0 +1,72 @@
+// Q2_K and Q3_K: 256 weights in sub-blocks of 16. Byte l of each 32 bytes of codes has the pairs of bits of four
+// weights, l, l + 32, l + 64 and l + 96 of its half of the block; a part takes two neighbouring pairs, so that two
+// parts load the same bytes.
+#pragma once
+#include "format.h"
+
+namespace tw {
+
+/// w = d * sc * q - dmin * m; a byte per sub-block holds sc and m, 4 bits each.
+struct Q2_K {
+  enum : u32 { block = 256, bytes = 84, align = 4, parts = 8, step = 32 };
+  enum : bool { has_min = true, one_scale = false };
+  static TW_MEMBER u32 run(u32 part) { return 64 * (part / 2) + 16 * (part % 2); }
+  struct Raw {
+    u32x4 codes;
+    u32 scales, d;
+  };
+  static TW_MEMBER Raw load(const u8* row, u32 block, u32 part) {
+    return {load_u128<4>(row + 16, block + 32 * (part / 4) + 16 * (part % 2)), load_u32<4>(row, block + 4 * (part / 2)),
+            load_u32<4>(row + 80, block)};
+  }
+  static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
+    const u32 both = raw.scales >> 8 * (part % 2);
+    const u32 scales = both & 0x000f000fu, mins = both >> 4 & 0x000f000fu;
+    scale[0] = times_f16(float(scales & 0xffu), raw.d & 0xffffu);
+    scale[1] = times_f16(float(scales >> 16 & 0xffu), raw.d & 0xffffu);
+    min[0] = times_f16(float(mins & 0xffu), raw.d >> 16);
+    min[1] = times_f16(float(mins >> 16 & 0xffu), raw.d >> 16);
+    const u32 pair = part / 2 % 2 * 4;
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      const u32 word = raw.codes[i] >> pair;
+      codes[i] = word & 0x03030303u;
+      codes[i + 4] = word >> 2 & 0x03030303u;
+    }
+  }
+};
+
+/// w = d * (sc - 32) * (q - 4): the third bits stand in a plane of 32 bytes, bit s of byte l for weight l of the s-th
+/// 32 weights; 6-bit scales, the low nibbles of 16 in 8 bytes and the top pairs in 4.
+struct Q3_K {
+  enum : u32 { block = 256, bytes = 110, align = 2, parts = 8, step = 32 };
+  enum : bool { has_min = true, one_scale = false };
+  static TW_MEMBER u32 run(u32 part) { return Q2_K::run(part); }
+  struct Raw {
+    u32x4 codes, plane;
+    u32 low, top, d;
+  };
+  static TW_MEMBER Raw load(const u8* row, u32 block, u32 part) {
+    return {load_u128<2>(row + 32, block + 32 * (part / 4) + 16 * (part % 2)),
+            load_u128<2>(row, block + 16 * (part % 2)), load_u32<2>(row + 96, block + 4 * (part / 2 % 2)),
+            load_u32<2>(row + 104, block), load_u16<2>(row + 108, block)};
+  }
+  static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
+    const u32 i = part / 2, byte = 8 * (part % 2);
+    const u32 six = (raw.low >> (byte + i / 2 * 4) & 0x000f000fu) | (raw.top >> (byte + 2 * i) & 0x00030003u) << 4;
+    scale[0] = times_f16(float(six & 0xffu) - 32.0f, raw.d);
+    scale[1] = times_f16(float(six >> 16 & 0xffu) - 32.0f, raw.d);
+    min[0] = 4.0f * scale[0];
+    min[1] = 4.0f * scale[1];
+    const u32 pair = i % 2 * 4;
+    // A rotation that brings the two bits of this part to bits 2 and 3.
+    const u32 turn = (2 * i + 30) % 32;
+    TW_UNROLL for (u32 w = 0; w < 4; w++) {
+      const u32 word = raw.codes[w] >> pair;
+      const u32 third = funnel_right(raw.plane[w], raw.plane[w], turn);
+      codes[w] = (word & 0x03030303u) | (third & 0x04040404u);
+      codes[w + 4] = (word >> 2 & 0x03030303u) | (third >> 1 & 0x04040404u);
+    }
+  }
+};
+
+}  // namespace tw

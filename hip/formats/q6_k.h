@@ -1,0 +1,37 @@
+// Q6_K: 256 weights in sub-blocks of 16, w = d * sc * (q - 32). 128 bytes of low nibbles, 64 bytes with the upper pairs
+// of bits, 16 signed scales, d: 210 bytes, so blocks are aligned to 2. In a half of 128 weights, byte l of the nibbles
+// has weights l and l + 64, and byte l % 32 of the pairs has those of l, l + 32, l + 64 and l + 96.
+#pragma once
+#include "format.h"
+
+namespace tw {
+
+struct Q6_K {
+  enum : u32 { block = 256, bytes = 210, align = 2, parts = 8, step = 64 };
+  enum : bool { has_min = true, one_scale = false };
+  static TW_MEMBER u32 run(u32 part) { return 128 * (part / 4) + 16 * (part % 4); }
+  struct Raw {
+    u32x4 nibbles, pairs;
+    i32 first, second;
+    u32 d;
+  };
+  static TW_MEMBER Raw load(const u8* row, u32 block, u32 part) {
+    const u32 scales = block + 8 * (part / 4) + part % 4;
+    return {load_u128<2>(row, block + 16 * part), load_u128<2>(row + 128, block + 32 * (part / 4) + 16 * (part % 2)),
+            load_i8(row + 192, scales), load_i8(row + 196, scales), load_u16<2>(row + 208, block)};
+  }
+  /// The 32 that every code has too much is a min, so that it costs one product per run and not one per word.
+  static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
+    scale[0] = times_f16(float(raw.first), raw.d);
+    scale[1] = times_f16(float(raw.second), raw.d);
+    min[0] = 32.0f * scale[0];
+    min[1] = 32.0f * scale[1];
+    const u32 pair = part / 2 % 2 * 2;
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      codes[i] = (raw.nibbles[i] & 0x0f0f0f0fu) | (raw.pairs[i] << (4 - pair) & 0x30303030u);
+      codes[i + 4] = (raw.nibbles[i] >> 4 & 0x0f0f0f0fu) | (raw.pairs[i] >> pair & 0x30303030u);
+    }
+  }
+};
+
+}  // namespace tw
