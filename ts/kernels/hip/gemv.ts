@@ -31,6 +31,13 @@ export function hipBlockAlignment(format: number): number {
   return Math.min(16, blockBytes & -blockBytes);
 }
 
+/** Weights between the two runs of a part (hip/formats): the order in which the format wants its activations. */
+export function stepOfFormat(format: number): number {
+  const { name, blockSize } = formatOfId(format);
+  if (blockSize === 32 || name === 'iq4_xs' || name === 'q8_k') return 16;
+  return name === 'q6_k' ? 64 : 32;
+}
+
 function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
   if (!isFormatId(c.b_dtype) || p.b_dtype !== c.b_dtype)
     return 'b is not of the block-quantized format of the instance';
@@ -66,7 +73,9 @@ export const hipGemv = declareHipKernel({
     threadgroups: [ceilDiv(p.n, c.rows * p.groups), ceilDiv(p.m, c.columns), product(p.batch)],
     threads: [(p.groups << p.split_shift) * c.wave, 1, 1],
     // Partial sums of the waves that share outputs: only a split needs them.
-    threadgroupBytes: [p.split_shift > 0 ? (p.groups << p.split_shift) * c.rows * c.columns * (1 + c.gate) * 4 : 0],
+    threadgroupBytes: [
+      Math.max(16, p.split_shift > 0 ? (p.groups << p.split_shift) * c.rows * c.columns * (1 + c.gate) * 4 : 0),
+    ],
   }),
   refuse,
 });
