@@ -30,9 +30,19 @@ describe.skipIf(!hasClang)('the compile service', () => {
     const { status, reply } = service(SOURCE, ['--runtime']);
     expect(status).toBe(0);
     if ('error' in reply) throw new Error(reply.error.message);
-    expect(existsSync(reply.module)).toBe(true);
+    expect(existsSync(reply.module ?? '')).toBe(true);
     expect(existsSync(`${reply.runtime}/libsimt.so`)).toBe(true);
     expect(reply.signature.kernels.map(({ name }) => name)).toEqual(['twice']);
+  });
+
+  it('checks a source without compiling it', () => {
+    expect(service(SOURCE, ['--check'])).toMatchObject({
+      status: 0,
+      reply: { signature: { kernels: [{ name: 'twice' }] } },
+    });
+    const { status, reply } = service(SOURCE.replace('2.0f', 'y'), ['--check']);
+    expect(status).toBe(1);
+    expect(reply).toMatchObject({ error: { code: 'ERR_KERNEL_COMPILE', findings: [{ line: 3 }] } });
   });
 
   it('names file and line of what does not compile, as #line says', () => {

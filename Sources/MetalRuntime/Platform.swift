@@ -1,0 +1,66 @@
+// The one file that knows which Metal this is: Apple's framework, or SoftMetal with the same API on Linux.
+import Foundation
+
+#if canImport(Metal)
+  import IOKit
+  @_exported import Metal
+
+  enum Platform {
+    static let isSoftware = false
+
+    static func error(_ error: Error) -> NSError { error as NSError }
+
+    /// As the accelerator's driver tells; nil where it does not.
+    static func gpuCoreCount(_ device: MTLDevice) -> Int? {
+      let service = IOServiceGetMatchingService(kIOMainPortDefault, IORegistryEntryIDMatching(device.registryID))
+      guard service != 0 else { return nil }
+      defer { IOObjectRelease(service) }
+      let options = IOOptionBits(kIORegistryIterateRecursively | kIORegistryIterateParents)
+      return IORegistryEntrySearchCFProperty(
+        service, kIOServicePlane, "gpu-core-count" as CFString, kCFAllocatorDefault, options) as? Int
+    }
+
+    static func architecture(_ device: MTLDevice) -> String {
+      if #available(macOS 14.0, *) { return device.architecture.name }
+      return device.name
+    }
+
+    static var newestLanguage: MTLLanguageVersion {
+      if #available(macOS 14.0, *) { return .version3_1 }
+      return .version3_0
+    }
+  }
+
+  /// Calls back when the system runs short of memory, until it is released.
+  final class MemoryPressure {
+    private let source: DispatchSourceMemoryPressure
+
+    init(onChange: @escaping @Sendable (_ isCritical: Bool) -> Void) {
+      let source = DispatchSource.makeMemoryPressureSource(
+        eventMask: [.normal, .warning, .critical], queue: .global(qos: .utility))
+      self.source = source
+      source.setEventHandler { [weak source] in onChange(source?.data.contains(.critical) ?? false) }
+      source.resume()
+    }
+
+    deinit { source.cancel() }
+  }
+#else
+  @_exported import SoftMetal
+
+  enum Platform {
+    static let isSoftware = true
+
+    static func error(_ error: Error) -> NSError {
+      error as? NSError ?? NSError(domain: "SoftMetal", code: 0, userInfo: [NSLocalizedDescriptionKey: "\(error)"])
+    }
+
+    static func gpuCoreCount(_ device: MTLDevice) -> Int? { 1 }
+
+    static func architecture(_ device: MTLDevice) -> String { device.architecture.name }
+
+    static let newestLanguage = MTLLanguageVersion.version3_1
+  }
+
+  typealias MemoryPressure = SoftMemoryPressure
+#endif
