@@ -34,11 +34,14 @@ OBJ := $(OUT)/obj
 ISA_SOURCES := $(wildcard Sources/CpuKernels/dense/*.cpp Sources/CpuKernels/quant/*.cpp)
 BASE_SOURCES := $(wildcard Sources/CpuKernels/pool/*.cpp Sources/CpuKernels/isa/*.cpp Sources/CpuKernels/formats/*.cpp)
 ADDON_SOURCES := $(wildcard Sources/NodeAddon/*.cpp)
+# Binds a GPU's driver with dlopen; nothing of a GPU's SDK is needed here.
+GPU_SOURCES := $(wildcard Sources/GpuDriver/*.cpp)
 
 isa_objects = $(ISA_SOURCES:Sources/%.cpp=$(OBJ)/%.$(1).o)
 ISA_OBJECTS := $(foreach isa,$(ISAS),$(call isa_objects,$(isa)))
 BASE_OBJECTS := $(BASE_SOURCES:Sources/%.cpp=$(OBJ)/%.o)
 ADDON_OBJECTS := $(ADDON_SOURCES:Sources/%.cpp=$(OBJ)/%.o)
+GPU_OBJECTS := $(GPU_SOURCES:Sources/%.cpp=$(OBJ)/%.o)
 
 # Everything is compiled again when the compiler or its flags change, and the addon when its version or headers do.
 keep = $(shell mkdir -p $(OUT) && echo '$(2)' | cmp -s - $(OUT)/$(1) || echo '$(2)' > $(OUT)/$(1))
@@ -46,12 +49,12 @@ $(call keep,settings,$(shell $(CXX) --version | head -n 1) $(ALL_CXXFLAGS) $(for
 $(call keep,addon-settings,$(VERSION) $(NODE_INCLUDES))
 
 comma := ,
-LINK := $(if $(DARWIN),-bundle -undefined dynamic_lookup,-shared -pthread -static-libstdc++ -static-libgcc -Wl,--exclude-libs$(comma)ALL)
+LINK := $(if $(DARWIN),-bundle -undefined dynamic_lookup,-shared -pthread -ldl -static-libstdc++ -static-libgcc -Wl,--exclude-libs$(comma)ALL)
 
 .PHONY: addon check-isa native-test-programs clean
 addon: $(OUT)/tilewright.node
 
-$(OUT)/tilewright.node: $(ISA_OBJECTS) $(BASE_OBJECTS) $(ADDON_OBJECTS)
+$(OUT)/tilewright.node: $(ISA_OBJECTS) $(BASE_OBJECTS) $(GPU_OBJECTS) $(ADDON_OBJECTS)
 	$(CXX) $(CXXFLAGS) -o $@.part $^ $(LINK)
 	mv $@.part $@
 
@@ -63,6 +66,10 @@ endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(OBJ)/CpuKernels/%.o: Sources/CpuKernels/%.cpp Makefile $(OUT)/settings
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+
+$(OBJ)/GpuDriver/%.o: Sources/GpuDriver/%.cpp Makefile $(OUT)/settings
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
 
@@ -91,4 +98,4 @@ $(foreach isa,$(ISAS),$(eval $(call test_rule,$(isa))))
 clean:
 	rm -rf $(OUT)
 
--include $(ISA_OBJECTS:.o=.d) $(BASE_OBJECTS:.o=.d) $(ADDON_OBJECTS:.o=.d) $(TEST_PROGRAMS:=.d)
+-include $(ISA_OBJECTS:.o=.d) $(BASE_OBJECTS:.o=.d) $(GPU_OBJECTS:.o=.d) $(ADDON_OBJECTS:.o=.d) $(TEST_PROGRAMS:=.d)

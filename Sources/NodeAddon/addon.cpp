@@ -1,109 +1,24 @@
 // The Node-API surface of the CPU back end; its TypeScript view is ts/backends/native.ts. It checks types and ranges
 // and leaves policy to TypeScript. Errors carry the `code` of ts/errors.ts.
-#include <napi.h>
-
-#include <cstring>
 #include <map>
 #include <system_error>
 
 #include "../CpuKernels/formats/codec.h"
+#include "buffer.h"
 #include "engine.h"
+#include "gpu.h"
 
 namespace {
 
+using tw::AddonData;
+using tw::array_argument;
 using tw::Engine;
+using tw::fail;
 using tw::Mapping;
+using tw::NativeBuffer;
+using tw::size_argument;
 using tw::Storage;
 using tw::Submission;
-
-[[noreturn]] void fail(Napi::Env env, const char* code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", code);
-  throw error;
-}
-
-/// A whole number in [0, limit] from a JS number.
-size_t size_argument(const Napi::CallbackInfo& info, size_t index, size_t limit, const char* what) {
-  const double value = info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : -1;
-  if (!(value >= 0) || value != static_cast<double>(static_cast<uint64_t>(value)) ||
-      value > static_cast<double>(limit)) {
-    fail(info.Env(), "ERR_OUT_OF_BOUNDS",
-         std::string(what) + " must be a whole number from 0 to " + std::to_string(limit));
-  }
-  return static_cast<size_t>(value);
-}
-
-template <class Array>
-Array array_argument(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, const char* what) {
-  if (!info[index].IsTypedArray() || info[index].As<Napi::TypedArray>().TypedArrayType() != type) {
-    fail(info.Env(), "ERR_INVALID_ARGUMENT", std::string(what));
-  }
-  return info[index].As<Array>();
-}
-
-/// Memory of the device. V8 is told of its size, so that garbage collection runs when handles pile up.
-class NativeBuffer : public Napi::ObjectWrap<NativeBuffer> {
- public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(
-        env, "NativeBuffer",
-        {InstanceAccessor<&NativeBuffer::byte_length>("byteLength"), InstanceMethod<&NativeBuffer::write>("write"),
-         InstanceMethod<&NativeBuffer::read>("read"), InstanceMethod<&NativeBuffer::release>("release")});
-  }
-  static Napi::Object create(Napi::Env env, Napi::FunctionReference& constructor, std::shared_ptr<Storage> storage) {
-    Napi::Object object = constructor.New({Napi::External<std::shared_ptr<Storage>>::New(env, &storage)});
-    return object;
-  }
-
-  explicit NativeBuffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-    if (!info[0].IsExternal()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "use allocate() or a mapping's range()");
-    storage_ = *info[0].As<Napi::External<std::shared_ptr<Storage>>>().Data();
-    counted_ = storage_->writable() ? static_cast<int64_t>(storage_->bytes()) : 0;
-    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), counted_);
-  }
-  void Finalize(Napi::Env env) override { drop(env); }
-
-  /// Null after release().
-  const std::shared_ptr<Storage>& storage() const { return storage_; }
-
- private:
-  void drop(Napi::Env env) {
-    if (counted_ != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -counted_);
-    counted_ = 0;
-    storage_.reset();
-  }
-  Storage& live(Napi::Env env) {
-    if (!storage_) fail(env, "ERR_DISPOSED", "This buffer was disposed.");
-    return *storage_;
-  }
-  Napi::Value byte_length(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), storage_ ? static_cast<double>(storage_->bytes()) : 0);
-  }
-  void write(const Napi::CallbackInfo& info) {
-    Storage& storage = live(info.Env());
-    if (!storage.writable()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "This buffer is a read-only mapping of a file.");
-    auto source = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "write() takes a Uint8Array");
-    const size_t offset = size_argument(info, 1, storage.bytes(), "offset");
-    if (source.ByteLength() > storage.bytes() - offset) fail(info.Env(), "ERR_OUT_OF_BOUNDS", "The data do not fit.");
-    if (source.ByteLength() > 0) {
-      std::memcpy(static_cast<char*>(storage.data()) + offset, source.Data(), source.ByteLength());
-    }
-  }
-  void read(const Napi::CallbackInfo& info) {
-    Storage& storage = live(info.Env());
-    if (!storage.intact()) fail(info.Env(), "ERR_FILE", "The mapped file became shorter while it was in use.");
-    auto target = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "read() takes a Uint8Array");
-    const size_t offset = size_argument(info, 1, storage.bytes(), "offset");
-    if (target.ByteLength() > storage.bytes() - offset) fail(info.Env(), "ERR_OUT_OF_BOUNDS", "Reads past the end.");
-    if (target.ByteLength() > 0) {
-      std::memcpy(target.Data(), static_cast<const char*>(storage.data()) + offset, target.ByteLength());
-    }
-  }
-  void release(const Napi::CallbackInfo& info) { drop(info.Env()); }
-
-  std::shared_ptr<Storage> storage_;
-  int64_t counted_ = 0;
-};
 
 class NativeMapping : public Napi::ObjectWrap<NativeMapping> {
  public:
@@ -267,11 +182,6 @@ void NativeEngine::complete(Napi::Env env, Napi::Function, NativeEngine* self, C
              Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times});
 }
 
-/// Per environment (worker threads load the addon anew).
-struct AddonData {
-  Napi::FunctionReference buffer;
-};
-
 Napi::Value NativeMapping::range(const Napi::CallbackInfo& info) {
   if (!mapping_) fail(info.Env(), "ERR_DISPOSED", "This mapping was disposed.");
   const size_t offset = size_argument(info, 0, mapping_->bytes(), "offset");
@@ -322,8 +232,9 @@ Napi::Value quantize(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  auto* data = new AddonData{Napi::Persistent(NativeBuffer::define(env))};
+  auto* data = new AddonData{Napi::Persistent(NativeBuffer::define(env)), {}, {}};
   env.SetInstanceData(data);
+  tw::define_gpu(env, exports, *data);
   exports.Set("NativeMapping", NativeMapping::define(env));
   exports.Set("NativeEngine", NativeEngine::define(env));
   exports.Set("allocate", Napi::Function::New(env, allocate));

@@ -1,0 +1,464 @@
+#include "gpu.h"
+
+#include <map>
+
+#include "../GpuDriver/queue.h"
+
+namespace tw {
+namespace {
+
+using gpu::Block;
+using gpu::Commands;
+using gpu::Context;
+using gpu::Pool;
+using gpu::Queue;
+using gpu::Recording;
+using gpu::Submission;
+using gpu::Transfers;
+
+/// What the handles of one device share. It outlives the device's own handle while buffers are left.
+struct State {
+  State(std::shared_ptr<Context> opened, double limit_ms)
+      : context(std::move(opened)),
+        pool(std::make_shared<Pool>(context)),
+        transfers(std::make_unique<Transfers>(context, limit_ms)),
+        queue(std::make_unique<Queue>(context, pool, *transfers, limit_ms)) {}
+  ~State() { close(); }
+
+  /// Waits for what runs, bounded; then nothing but the memory of living buffers is left.
+  void close() {
+    queue.reset();
+    if (transfers) {
+      try {
+        context->make_current();
+      } catch (const gpu::Error&) {
+        // The calls below fail, too, and that is all.
+      }
+      transfers.reset();
+    }
+    pool->close();
+    std::lock_guard<std::mutex> lock(mutex);
+    closed = true;
+    for (gpu::Module module : modules) context->api().module_unload(module);
+    modules.clear();
+    functions.clear();
+  }
+
+  const std::shared_ptr<Context> context;
+  const std::shared_ptr<Pool> pool;
+  std::unique_ptr<Transfers> transfers;
+  std::unique_ptr<Queue> queue;
+  /// Modules are loaded on other threads.
+  std::mutex mutex;
+  std::vector<gpu::Module> modules;
+  std::vector<gpu::Function> functions;
+  bool closed = false;
+};
+
+Napi::Error to_js(Napi::Env env, const gpu::Error& error) {
+  Napi::Error thrown = Napi::Error::New(env, error.what());
+  thrown.Set("code", error.code);
+  thrown.Set("details", error.details);
+  return thrown;
+}
+
+/// Runs a call of the driver; its errors become JavaScript's.
+template <class F>
+auto guarded(Napi::Env env, const F& call) {
+  try {
+    return call();
+  } catch (const gpu::Error& error) {
+    throw to_js(env, error);
+  } catch (const std::bad_alloc&) {
+    fail(env, "ERR_OUT_OF_MEMORY", "This machine has no memory left for the command list.");
+  }
+}
+
+/// Memory of the device.
+class GpuBuffer : public Napi::ObjectWrap<GpuBuffer> {
+ public:
+  struct Handle {
+    std::shared_ptr<State> state;
+    std::shared_ptr<Block> block;
+  };
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "NativeGpuBuffer",
+        {InstanceAccessor<&GpuBuffer::byte_length>("byteLength"), InstanceMethod<&GpuBuffer::write>("write"),
+         InstanceMethod<&GpuBuffer::read>("read"), InstanceMethod<&GpuBuffer::release>("release")});
+  }
+  static Napi::Object create(Napi::Env env, Handle handle) {
+    return env.GetInstanceData<AddonData>()->gpu_buffer.New({Napi::External<Handle>::New(env, &handle)});
+  }
+
+  explicit GpuBuffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    if (!info[0].IsExternal()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "use a device's allocate()");
+    handle_ = *info[0].As<Napi::External<Handle>>().Data();
+    counted_ = static_cast<int64_t>(handle_.block->bytes());
+    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), counted_);
+  }
+  void Finalize(Napi::Env env) override { drop(env); }
+
+  /// Null after release().
+  const std::shared_ptr<Block>& block() const { return handle_.block; }
+
+ private:
+  void drop(Napi::Env env) {
+    if (counted_ != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -counted_);
+    counted_ = 0;
+    handle_.block.reset();
+    handle_.state.reset();
+  }
+  Transfers& live(Napi::Env env) {
+    if (!handle_.block) fail(env, "ERR_DISPOSED", "This buffer was disposed.");
+    if (!handle_.state->transfers) fail(env, "ERR_DISPOSED", "The device was disposed.");
+    return *handle_.state->transfers;
+  }
+  Napi::Value byte_length(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), handle_.block ? static_cast<double>(handle_.block->bytes()) : 0);
+  }
+  void write(const Napi::CallbackInfo& info) {
+    Transfers& transfers = live(info.Env());
+    auto source = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "write() takes a Uint8Array");
+    const size_t offset = size_argument(info, 1, handle_.block->bytes(), "offset");
+    if (source.ByteLength() > handle_.block->bytes() - offset) {
+      fail(info.Env(), "ERR_OUT_OF_BOUNDS", "The data do not fit.");
+    }
+    guarded(info.Env(), [&] {
+      handle_.state->context->make_current();
+      transfers.write(*handle_.block, offset, source.Data(), source.ByteLength());
+    });
+  }
+  void read(const Napi::CallbackInfo& info) {
+    Transfers& transfers = live(info.Env());
+    auto target = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "read() takes a Uint8Array");
+    const size_t offset = size_argument(info, 1, handle_.block->bytes(), "offset");
+    if (target.ByteLength() > handle_.block->bytes() - offset) {
+      fail(info.Env(), "ERR_OUT_OF_BOUNDS", "Reads past the end.");
+    }
+    guarded(info.Env(), [&] {
+      handle_.state->context->make_current();
+      transfers.read(*handle_.block, offset, target.Data(), target.ByteLength());
+    });
+  }
+  void release(const Napi::CallbackInfo& info) { drop(info.Env()); }
+
+  Handle handle_;
+  int64_t counted_ = 0;
+};
+
+/// A command list that is kept for replaying.
+class GpuRecording : public Napi::ObjectWrap<GpuRecording> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeGpuRecording", {InstanceMethod<&GpuRecording::release>("release")});
+  }
+  static Napi::Object create(Napi::Env env, std::shared_ptr<Recording> recording) {
+    auto external = Napi::External<std::shared_ptr<Recording>>::New(env, &recording);
+    return env.GetInstanceData<AddonData>()->gpu_recording.New({external});
+  }
+  explicit GpuRecording(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    if (!info[0].IsExternal()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "use a device's record()");
+    recording_ = *info[0].As<Napi::External<std::shared_ptr<Recording>>>().Data();
+  }
+  const std::shared_ptr<Recording>& recording() const { return recording_; }
+
+ private:
+  void release(const Napi::CallbackInfo&) { recording_.reset(); }
+  std::shared_ptr<Recording> recording_;
+};
+
+class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeGpu",
+                       {InstanceMethod<&NativeGpu::info>("info"), InstanceMethod<&NativeGpu::allocate>("allocate"),
+                        InstanceMethod<&NativeGpu::upload>("upload"), InstanceMethod<&NativeGpu::load>("load"),
+                        InstanceMethod<&NativeGpu::function>("function"), InstanceMethod<&NativeGpu::submit>("submit"),
+                        InstanceMethod<&NativeGpu::record>("record"), InstanceMethod<&NativeGpu::replay>("replay"),
+                        InstanceMethod<&NativeGpu::cancel>("cancel"), InstanceMethod<&NativeGpu::close>("close")});
+  }
+
+  /// new NativeGpu(libraries, ordinal, seconds): an empty list of libraries stands for the drivers' own names.
+  explicit NativeGpu(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    Napi::Env env = info.Env();
+    if (!info[0].IsArray()) fail(env, "ERR_INVALID_ARGUMENT", "libraries must be an array of strings");
+    Napi::Array names = info[0].As<Napi::Array>();
+    std::vector<std::string> libraries;
+    for (uint32_t i = 0; i < names.Length(); i++) libraries.push_back(names.Get(i).ToString().Utf8Value());
+    if (libraries.empty()) libraries = gpu::Api::default_libraries();
+    const int ordinal = static_cast<int>(size_argument(info, 1, 1024, "device"));
+    const double seconds = static_cast<double>(size_argument(info, 2, 86400, "timeout"));
+    guarded(env, [&] {
+      std::vector<gpu::Api::Attempt> attempts;
+      const auto api = gpu::Api::open(libraries, attempts);
+      if (api == nullptr) throw no_driver(attempts);
+      state_ = std::make_shared<State>(std::make_shared<Context>(api, ordinal), seconds * 1000);
+    });
+    completions_ = Completions::New(env, "tilewright GPU completions", 0, 1, this);
+    completions_.Unref(env);  // an idle device does not keep the process alive
+    // Hooks run last in, first out: before Node's own, which frees `completions_` under a thread that calls it.
+    napi_add_env_cleanup_hook(env, at_exit, this);
+  }
+  void Finalize(Napi::Env env) override { stop(env); }
+
+ private:
+  struct Completion {
+    uint32_t id;
+    std::shared_ptr<Submission> submission;
+  };
+  static void complete(Napi::Env env, Napi::Function, NativeGpu* self, Completion* completion);
+  using Completions = Napi::TypedThreadSafeFunction<NativeGpu, Completion, complete>;
+
+  static gpu::Error no_driver(const std::vector<gpu::Api::Attempt>& attempts) {
+    std::string message = "No GPU driver with a device was found. Looked for:", details;
+    for (const auto& [library, problem] : attempts) {
+      message += "\n  - " + library + ": " + problem;
+      details += (details.empty() ? "" : ",") + ("{\"library\":" + gpu::json_text(library)) +
+                 ",\"problem\":" + gpu::json_text(problem) + "}";
+    }
+    return gpu::Error("ERR_BACKEND_UNAVAILABLE", message, "{\"attempts\":[" + details + "]}");
+  }
+
+  State& live(Napi::Env env) {
+    if (!state_) fail(env, "ERR_DISPOSED", "The device was disposed.");
+    return *state_;
+  }
+
+  /// JSON.
+  Napi::Value info(const Napi::CallbackInfo& info) {
+    const Context& context = *live(info.Env()).context;
+    const gpu::DeviceInfo& device = context.info();
+    const bool hip = context.api().dialect == gpu::Api::Dialect::kHip;
+    const auto number = [](const char* name, double value) {
+      return std::string(",\"") + name + "\":" + std::to_string(static_cast<int64_t>(value));
+    };
+    return Napi::String::New(
+        info.Env(),
+        "{\"name\":" + gpu::json_text(device.name) + ",\"architecture\":" + gpu::json_text(device.architecture) +
+            ",\"driver\":" + gpu::json_text(context.api().library) + ",\"api\":\"" + (hip ? "hip" : "cuda") + "\"" +
+            number("driverVersion", device.driver_version) + number("computeUnits", device.compute_units) +
+            number("waveSize", device.wave_size) + number("maxThreads", device.max_threads) +
+            number("ldsBytes", device.lds_bytes) + number("l2Bytes", device.l2_bytes) +
+            number("memoryBytes", static_cast<double>(device.memory_bytes)) +
+            ",\"graphs\":" + (context.api().has_graphs() ? "true" : "false") + "}");
+  }
+
+  /// allocate(bytes): zeroed memory
+  Napi::Value allocate(const Napi::CallbackInfo& info) {
+    State& state = live(info.Env());
+    const size_t bytes = size_argument(info, 0, size_t{1} << 52, "byteLength");
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      state.context->make_current();
+      auto block = state.pool->allocate(bytes);
+      state.transfers->zero(*block);
+      return GpuBuffer::create(info.Env(), {state_, std::move(block)});
+    });
+  }
+
+  /// upload(host buffer): device memory with its contents
+  Napi::Value upload(const Napi::CallbackInfo& info) {
+    State& state = live(info.Env());
+    const std::shared_ptr<Storage> source = NativeBuffer::Unwrap(info[0].As<Napi::Object>())->storage();
+    if (!source) fail(info.Env(), "ERR_DISPOSED", "This buffer was disposed.");
+    if (!source->intact()) fail(info.Env(), "ERR_FILE", "The mapped file became shorter while it was in use.");
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      state.context->make_current();
+      auto block = state.pool->allocate(source->bytes());
+      state.transfers->write(*block, 0, source->data(), source->bytes());
+      return GpuBuffer::create(info.Env(), {state_, std::move(block)});
+    });
+  }
+
+  /// load(code object or PTX) -> Promise of a number for function(). PTX is compiled by the driver: not on this thread.
+  Napi::Value load(const Napi::CallbackInfo& info) {
+    live(info.Env());
+    auto bytes = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "load() takes a Uint8Array");
+    auto* loading = new Loading(info.Env(), state_, std::string(bytes.Data(), bytes.Data() + bytes.ByteLength()));
+    const Napi::Promise promise = loading->promise();
+    loading->Queue();
+    return promise;
+  }
+
+  class Loading : public Napi::AsyncWorker {
+   public:
+    Loading(Napi::Env env, std::shared_ptr<State> state, std::string image)
+        : AsyncWorker(env, "tilewright GPU module"),
+          deferred_(Napi::Promise::Deferred::New(env)),
+          state_(std::move(state)),
+          image_(std::move(image)) {}
+    Napi::Promise promise() const { return deferred_.Promise(); }
+
+    void Execute() override {
+      try {
+        state_->context->make_current();
+        gpu::Module module = nullptr;
+        const gpu::Api& api = state_->context->api();
+        api.check(api.module_load(&module, image_.c_str()), "ModuleLoadData");
+        std::lock_guard<std::mutex> lock(state_->mutex);
+        if (state_->closed) {
+          api.module_unload(module);
+          error_.emplace("ERR_DISPOSED", "The device was disposed.");
+          return;
+        }
+        id_ = state_->modules.size();
+        state_->modules.push_back(module);
+      } catch (const gpu::Error& error) {
+        error_ = error;
+      }
+    }
+    void OnOK() override {
+      if (error_) {
+        deferred_.Reject(to_js(Env(), *error_).Value());
+      } else {
+        deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(id_)));
+      }
+    }
+
+   private:
+    Napi::Promise::Deferred deferred_;
+    std::shared_ptr<State> state_;
+    std::string image_;
+    size_t id_ = 0;
+    std::optional<gpu::Error> error_;
+  };
+
+  /// function(module, name) -> number for command lists
+  Napi::Value function(const Napi::CallbackInfo& info) {
+    State& state = live(info.Env());
+    std::lock_guard<std::mutex> lock(state.mutex);
+    const size_t module = size_argument(info, 0, SIZE_MAX / 2, "module");
+    if (module >= state.modules.size()) fail(info.Env(), "ERR_INVALID_ARGUMENT", "there is no such module");
+    const std::string name = info[1].ToString().Utf8Value();
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      state.context->make_current();
+      gpu::Function found = nullptr;
+      const gpu::Api& api = state.context->api();
+      api.check(api.module_function(&found, state.modules[module], name.c_str()), "ModuleGetFunction");
+      state.functions.push_back(found);
+      return Napi::Number::New(info.Env(), static_cast<double>(state.functions.size() - 1));
+    });
+  }
+
+  Commands decode(const Napi::CallbackInfo& info, State& state) {
+    Napi::Env env = info.Env();
+    auto bytes = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "commands must be a Uint8Array");
+    if (!info[1].IsArray()) fail(env, "ERR_INVALID_ARGUMENT", "buffers must be an array");
+    Napi::Array buffers = info[1].As<Napi::Array>();
+    std::vector<std::shared_ptr<Block>> blocks;
+    for (uint32_t i = 0; i < buffers.Length(); i++) {
+      GpuBuffer* buffer = GpuBuffer::Unwrap(buffers.Get(i).As<Napi::Object>());
+      if (!buffer->block()) fail(env, "ERR_DISPOSED", "A buffer of this command list was disposed.");
+      blocks.push_back(buffer->block());
+    }
+    return guarded(
+        env, [&] { return Commands::decode(bytes.Data(), bytes.ByteLength(), std::move(blocks), state.functions); });
+  }
+
+  /// submit(commands, buffers, timed, done) -> id for cancel()
+  Napi::Value submit(const Napi::CallbackInfo& info) {
+    State& state = live(info.Env());
+    auto submission = std::make_shared<Submission>();
+    submission->commands = decode(info, state);
+    return start(info, std::move(submission), 2);
+  }
+
+  /// record(commands, buffers) -> recording
+  Napi::Value record(const Napi::CallbackInfo& info) {
+    State& state = live(info.Env());
+    return GpuRecording::create(info.Env(), std::make_shared<Recording>(state.context, decode(info, state)));
+  }
+
+  /// replay(recording, timed, done) -> id for cancel()
+  Napi::Value replay(const Napi::CallbackInfo& info) {
+    live(info.Env());
+    auto submission = std::make_shared<Submission>();
+    submission->recording = GpuRecording::Unwrap(info[0].As<Napi::Object>())->recording();
+    if (!submission->recording) fail(info.Env(), "ERR_DISPOSED", "This recording was disposed.");
+    return start(info, std::move(submission), 1);
+  }
+
+  Napi::Value start(const Napi::CallbackInfo& info, std::shared_ptr<Submission> submission, size_t rest) {
+    Napi::Env env = info.Env();
+    submission->timed = info[rest].ToBoolean().Value();
+    if (!info[rest + 1].IsFunction()) fail(env, "ERR_INVALID_ARGUMENT", "the last argument is a function");
+    const uint32_t id = ++last_id_;
+    Completions completions = completions_;
+    submission->ended = [completions, id](std::shared_ptr<Submission> ended) mutable {
+      auto* completion = new Completion{id, std::move(ended)};
+      // Refused only while the environment is torn down: nobody is left to be told.
+      if (completions.NonBlockingCall(completion) != napi_ok) delete completion;
+    };
+    if (!state_->queue->submit(submission)) {
+      fail(env, "ERR_QUEUE_FULL",
+           "More than " + std::to_string(Queue::kMaxQueued) +
+               " command lists are waiting: await earlier ones before submitting more.");
+    }
+    if (pending_.empty()) {
+      completions_.Ref(env);
+      Ref();  // completions come back to this object, so it must not be collected before they have
+    }
+    pending_.emplace(id, Pending{submission, Napi::Persistent(info[rest + 1].As<Napi::Function>())});
+    return Napi::Number::New(env, id);
+  }
+
+  void cancel(const Napi::CallbackInfo& info) {
+    const auto found = pending_.find(info[0].As<Napi::Number>().Uint32Value());
+    if (found != pending_.end()) found->second.submission->cancel = true;
+  }
+
+  void close(const Napi::CallbackInfo& info) { stop(info.Env()); }
+  void stop(Napi::Env env) {
+    if (!state_) return;
+    napi_remove_env_cleanup_hook(env, at_exit, this);
+    release();
+  }
+  static void at_exit(void* self) { static_cast<NativeGpu*>(self)->release(); }
+  void release() {
+    state_->close();
+    state_.reset();
+    completions_.Release();
+  }
+
+  struct Pending {
+    std::shared_ptr<Submission> submission;
+    Napi::FunctionReference done;
+  };
+  std::shared_ptr<State> state_;
+  Completions completions_;
+  std::map<uint32_t, Pending> pending_;
+  uint32_t last_id_ = 0;
+};
+
+void NativeGpu::complete(Napi::Env env, Napi::Function, NativeGpu* self, Completion* completion) {
+  const std::unique_ptr<Completion> owned(completion);
+  if (env == nullptr) return;  // the environment is gone
+  const auto found = self->pending_.find(completion->id);
+  if (found == self->pending_.end()) return;
+  Napi::FunctionReference done = std::move(found->second.done);
+  self->pending_.erase(found);
+  if (self->pending_.empty()) {
+    if (self->state_) self->completions_.Unref(env);
+    self->Unref();
+  }
+  const Submission& ended = *completion->submission;
+  Napi::Value times = env.Null(), error = env.Null();
+  if (ended.timed) {
+    Napi::Float64Array array = Napi::Float64Array::New(env, ended.times.size());
+    std::copy(ended.times.begin(), ended.times.end(), array.Data());
+    times = array;
+  }
+  if (ended.error) error = to_js(env, *ended.error).Value();
+  done.Call({Napi::Boolean::New(env, ended.status == Submission::Status::kCancelled), error,
+             Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times});
+}
+
+}  // namespace
+
+void define_gpu(Napi::Env env, Napi::Object exports, AddonData& data) {
+  data.gpu_buffer = Napi::Persistent(GpuBuffer::define(env));
+  data.gpu_recording = Napi::Persistent(GpuRecording::define(env));
+  exports.Set("NativeGpu", NativeGpu::define(env));
+}
+
+}  // namespace tw
