@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nativeCacheFolder, nativeTarget } from '#native-target';
-import { type ErrorCode, TilewrightError } from '../errors.ts';
+import { type ErrorCode, type ErrorDetails, TilewrightError } from '../errors.ts';
 
 export interface NativeBuffer {
   readonly byteLength: number;
@@ -31,10 +31,60 @@ export interface NativeEngine {
   cancel(id: number): void;
   close(): void;
 }
+/** Memory of a GPU. */
+export type NativeGpuBuffer = NativeBuffer;
+export interface NativeGpuRecording {
+  release(): void;
+}
+/** Called when a command list has ended; `error` is what {@link nativeError} takes. */
+export type NativeGpuDone = (
+  cancelled: boolean,
+  error: Error | null,
+  begin: number,
+  end: number,
+  times: Float64Array | null,
+) => void;
+/** A GPU behind a driver that is bound at run time: see Sources/GpuDriver. */
+export interface NativeGpu {
+  /** JSON of {@link NativeGpuInfo}. */
+  info(): string;
+  allocate(byteLength: number): NativeGpuBuffer;
+  upload(source: NativeBuffer): NativeGpuBuffer;
+  load(codeObject: Uint8Array): Promise<number>;
+  function(module: number, name: string): number;
+  /** @returns an id for {@link cancel} */
+  submit(commands: Uint8Array, buffers: readonly NativeGpuBuffer[], timed: boolean, done: NativeGpuDone): number;
+  record(commands: Uint8Array, buffers: readonly NativeGpuBuffer[]): NativeGpuRecording;
+  replay(recording: NativeGpuRecording, timed: boolean, done: NativeGpuDone): number;
+  cancel(id: number): void;
+  close(): void;
+}
+export interface NativeGpuInfo {
+  readonly name: string;
+  readonly architecture: string;
+  /** Library that was bound, and whose functions it has. */
+  readonly driver: string;
+  readonly api: 'hip' | 'cuda';
+  readonly driverVersion: number;
+  readonly computeUnits: number;
+  readonly waveSize: 32 | 64;
+  readonly maxThreads: number;
+  readonly ldsBytes: number;
+  readonly l2Bytes: number;
+  readonly memoryBytes: number;
+  /** Recorded command lists are replayed as graphs. */
+  readonly graphs: boolean;
+}
 export interface NativeAddon {
   readonly version: string;
   readonly NativeMapping: new (path: string) => NativeMapping;
   readonly NativeEngine: new (isa: string, threads: number, pin: boolean) => NativeEngine;
+  /** `libraries` may be empty: then the drivers' own names are tried. `seconds` is how long a command list may take. */
+  readonly NativeGpu: new (
+    libraries: readonly string[],
+    ordinal: number,
+    seconds: number,
+  ) => NativeGpu;
   allocate(byteLength: number): NativeBuffer;
   isas(): { readonly name: string; readonly supported: boolean }[];
   dequantize(format: number, bytes: Uint8Array, count: number): Float32Array;
@@ -122,11 +172,17 @@ export function nativeCall<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (error instanceof TilewrightError || !(error instanceof Error)) throw error;
-    const code = (error as Error & { code?: unknown }).code;
-    if (typeof code === 'string' && code.startsWith('ERR_') && !code.startsWith('ERR_NAPI')) {
-      throw new TilewrightError(code as ErrorCode, error.message, { cause: error });
-    }
-    throw new TilewrightError('ERR_NATIVE_FAILURE', error.message, { cause: error });
+    throw nativeError(error);
   }
+}
+
+/** What native code threw, as a TilewrightError; `details` comes as JSON. */
+export function nativeError(error: unknown): unknown {
+  if (error instanceof TilewrightError || !(error instanceof Error)) return error;
+  const { code, details } = error as Error & { code?: unknown; details?: unknown };
+  const own = typeof code === 'string' && code.startsWith('ERR_') && !code.startsWith('ERR_NAPI');
+  return new TilewrightError(own ? (code as ErrorCode) : 'ERR_NATIVE_FAILURE', error.message, {
+    cause: error,
+    ...(typeof details === 'string' && { details: JSON.parse(details) as ErrorDetails }),
+  });
 }

@@ -2,6 +2,7 @@ import type { Backend, BackendName } from '../device/backend.ts';
 import { Device } from '../device/device.ts';
 import { TilewrightError } from '../errors.ts';
 import { CpuBackend, type CpuOptions } from './cpu/cpu.ts';
+import { HipBackend, type HipOptions } from './hip/hip.ts';
 import { MetalBackend, type MetalOptions } from './metal/metal.ts';
 
 export interface OpenDeviceOptions extends CpuOptions {
@@ -9,17 +10,13 @@ export interface OpenDeviceOptions extends CpuOptions {
   readonly backend?: 'auto' | BackendName | undefined;
   /** Of the Metal back end. */
   readonly metal?: MetalOptions | undefined;
+  /** Of the HIP back end. */
+  readonly hip?: HipOptions | undefined;
 }
 
 const OPENERS: Readonly<Record<BackendName, (options: OpenDeviceOptions) => Backend>> = {
   metal: (options) => new MetalBackend(options.metal),
-  hip: () => {
-    throw new TilewrightError(
-      'ERR_BACKEND_UNAVAILABLE',
-      "This release of tilewright has no HIP back end. Use { backend: 'cpu' } or 'auto'.",
-      { details: { backend: 'hip' } },
-    );
-  },
+  hip: (options) => new HipBackend(options.hip),
   cpu: (options) => new CpuBackend(options),
 };
 

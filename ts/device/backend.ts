@@ -66,6 +66,12 @@ export interface BackendRun {
   cancel(): void;
 }
 
+/** A command list that a back end keeps ready: buffers and parameters stay as they are. */
+export interface BackendRecording {
+  run(options: { readonly timed: boolean }): BackendRun;
+  release(): void;
+}
+
 /** What a back end has to provide. Everything else (tensors, checks, timing, async) is written once, in `Device`. */
 export interface Backend {
   readonly capabilities: Capabilities;
@@ -78,6 +84,8 @@ export interface Backend {
   compiles?(kernel: AnyKernel): boolean;
   /** Queue launches, in order after everything queued before. Bounds have been checked. */
   run(launches: readonly Launch[], options: { readonly timed: boolean }): BackendRun;
+  /** Keep launches for running them many times; a back end that has nothing to gain leaves this out. */
+  record?(launches: readonly Launch[]): BackendRecording;
   /** Stops and frees; nothing is in flight any more. */
   close(): void;
 }

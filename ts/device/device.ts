@@ -3,10 +3,11 @@ import { DTYPES, type DType, isDType } from '../tensor/dtype.ts';
 import { f32ToBf16, f32ToF16 } from '../tensor/half.ts';
 import { checkShape, elementCount, Layout, type Shape } from '../tensor/layout.ts';
 import { getQuantFormat, rowBytes } from '../tensor/quant-format.ts';
-import type { Backend, BackendMapping, Capabilities } from './backend.ts';
+import type { Backend, BackendMapping, BackendRun, Capabilities } from './backend.ts';
 import { DeviceBuffer } from './buffer.ts';
 import type { Command, CommandList, Launch } from './command-list.ts';
 import type { ElementwiseCatalogue } from './elementwise.ts';
+import { RecordedList } from './recording.ts';
 import { type CommandTiming, Submission, type SubmissionResult } from './submission.ts';
 import { QuantizedTensor, Tensor } from './tensor.ts';
 
@@ -147,12 +148,40 @@ export class Device implements AsyncDisposable {
     const backend = this.#live();
     const commands = 'commands' in list ? list.commands : list;
     for (const command of commands) this.#check(command);
+    const hasHostSteps = commands.some((command) => command.type === 'host');
+    return this.#enqueue(() => runCommands(backend, commands, options), options, hasHostSteps);
+  }
+
+  /**
+   * Keep a list for running it many times with the same buffers and parameters.
+   * @throws ERR_INVALID_ARGUMENT for a list with host steps (plug-in kernels), which cannot be recorded.
+   */
+  record(list: CommandList | readonly Command[]): RecordedList {
+    const backend = this.#live();
+    const launches = ('commands' in list ? list.commands : list).map((command) => {
+      this.#check(command);
+      if (command.type === 'kernel') return command;
+      throw new TilewrightError(
+        'ERR_INVALID_ARGUMENT',
+        `"${command.label}" runs on the JavaScript thread, so it cannot be recorded. Submit the list instead.`,
+      );
+    });
+    const recording = backend.record?.(launches);
+    const run = (timed: boolean) => recording?.run({ timed }) ?? backend.run(launches, { timed });
+    return new RecordedList(launches, {
+      submit: (options) => {
+        this.#live();
+        return this.#enqueue(() => runLaunches(run, launches, options), options, false);
+      },
+      release: () => recording?.release(),
+    });
+  }
+
+  #enqueue(start: () => Promise<SubmissionResult>, options: SubmitOptions, hasHostSteps: boolean): Submission {
     options.signal?.throwIfAborted();
     const previous = this.#inFlight;
-    const hasHostSteps = commands.some((command) => command.type === 'host');
     // The back end keeps its own queue in order; only host steps, which run here, have to be waited for.
     const wait = hasHostSteps || (this.#hostSteps !== null && !this.#hostSteps.settled);
-    const start = () => runCommands(backend, commands, options);
     const submission = new Submission(wait ? previous.then(start) : start());
     if (hasHostSteps) this.#hostSteps = submission;
     this.#inFlight = Promise.allSettled([previous, submission.done]);
@@ -219,7 +248,7 @@ async function runCommands(
     let end = at;
     while (end < commands.length && commands[end]!.type === 'kernel') end++;
     const launches = commands.slice(at, end) as Launch[];
-    const result = await runLaunches(backend, launches, options);
+    const result = await runLaunches((timed) => backend.run(launches, { timed }), launches, options);
     totalMs += result.totalMs;
     timings.push(...result.timings);
     at = end;
@@ -228,11 +257,11 @@ async function runCommands(
 }
 
 async function runLaunches(
-  backend: Backend,
+  start: (timed: boolean) => BackendRun,
   launches: readonly Launch[],
   { signal, timings = false }: SubmitOptions,
 ): Promise<SubmissionResult> {
-  const run = backend.run(launches, { timed: timings });
+  const run = start(timings);
   const abort = () => run.cancel();
   signal?.addEventListener('abort', abort, { once: true });
   try {

@@ -1,0 +1,313 @@
+import type {
+  Backend,
+  BackendMapping,
+  BackendMemory,
+  BackendRecording,
+  BackendRun,
+  Capabilities,
+} from '../../device/backend.ts';
+import type { Launch } from '../../device/command-list.ts';
+import { TilewrightError } from '../../errors.ts';
+import { HIP_KERNELS } from '../../kernels/hip/catalogue.ts';
+import {
+  loadNative,
+  type NativeAddon,
+  type NativeGpu,
+  type NativeGpuBuffer,
+  type NativeGpuDone,
+  type NativeGpuInfo,
+  type NativeMapping,
+  nativeCall,
+  nativeError,
+} from '../native.ts';
+import { hipElementwise } from './elementwise.ts';
+import { encodeLaunches, type ReadyLaunch } from './encode.ts';
+import { type CodeObjects, ObjectFolder, targetFor } from './objects.ts';
+import { type HipLimits, type PreparedLaunch, prepareLaunch } from './prepare.ts';
+
+export interface HipOptions {
+  /**
+   * The driver's library, a path or a name; defaults to TILEWRIGHT_GPU_DRIVER, else to AMD's (libamdhip64.so.7, .6, .5)
+   * and NVIDIA's (libcuda.so.1), whichever has a device.
+   */
+  readonly driver?: string | undefined;
+  /** Which of the driver's devices, counted from 0. Defaults to 0. */
+  readonly device?: number | undefined;
+  /** Seconds after which a command list that has not ended counts as lost, 1 to 86400. Defaults to 120. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Code objects; defaults to those of the package. */
+  readonly objects?: CodeObjects | undefined;
+}
+
+class HipMemory implements BackendMemory {
+  readonly native: NativeGpuBuffer;
+  readonly byteLength: number;
+  readonly readOnly: boolean;
+
+  constructor(native: NativeGpuBuffer, readOnly: boolean) {
+    this.native = native;
+    this.byteLength = native.byteLength;
+    this.readOnly = readOnly;
+  }
+  write(bytes: Uint8Array, offset: number): void {
+    nativeCall(() => this.native.write(bytes, offset));
+  }
+  read(target: Uint8Array, offset: number): void {
+    nativeCall(() => this.native.read(target, offset));
+  }
+  release(): void {
+    this.native.release();
+  }
+}
+
+/** A file whose ranges are copied to the device when they are asked for: a GPU of its own cannot read host pages fast. */
+class HipMapping implements BackendMapping {
+  readonly #gpu: NativeGpu;
+  readonly #native: NativeMapping;
+  readonly byteLength: number;
+
+  constructor(gpu: NativeGpu, native: NativeMapping) {
+    this.#gpu = gpu;
+    this.#native = native;
+    this.byteLength = native.byteLength;
+  }
+  range(offset: number, length: number): BackendMemory {
+    return nativeCall(() => {
+      const host = this.#native.range(offset, length);
+      try {
+        return new HipMemory(this.#gpu.upload(host), true);
+      } finally {
+        host.release();
+      }
+    });
+  }
+  release(): void {
+    this.#native.release();
+  }
+}
+
+type Start = (timed: boolean, done: NativeGpuDone) => number;
+
+/** Runs command lists on a GPU, through AMD's driver or NVIDIA's. */
+export class HipBackend implements Backend {
+  readonly capabilities: Capabilities;
+  readonly elementwise = hipElementwise;
+  /** What the driver tells of the device. */
+  readonly info: NativeGpuInfo;
+  /** Whose code objects the device runs: its architecture, or an older one that it is compatible with. */
+  readonly target: string;
+  readonly #addon: NativeAddon;
+  readonly #gpu: NativeGpu;
+  readonly #objects: CodeObjects;
+  readonly #limits: HipLimits;
+  readonly #modules = new Map<string, Promise<number>>();
+  /** By symbol: the function's number in the driver. */
+  readonly #functions = new Map<string, number>();
+  /** Command lists that wait for code objects to be loaded; later ones must not overtake them. */
+  #loading: Promise<unknown> | null = null;
+
+  /** @throws ERR_BACKEND_UNAVAILABLE with what was looked for; ERR_NATIVE_MISSING */
+  constructor(options: HipOptions = {}) {
+    const { device = 0, timeoutSeconds = 120 } = options;
+    if (!Number.isInteger(timeoutSeconds) || timeoutSeconds < 1 || timeoutSeconds > 86400) {
+      throw new TilewrightError(
+        'ERR_INVALID_ARGUMENT',
+        `timeoutSeconds must be a whole number from 1 to 86400, not ${timeoutSeconds}.`,
+      );
+    }
+    const driver = options.driver ?? process.env.TILEWRIGHT_GPU_DRIVER;
+    this.#addon = loadNative();
+    this.#gpu = nativeCall(() => new this.#addon.NativeGpu(driver ? [driver] : [], device, timeoutSeconds));
+    try {
+      this.info = JSON.parse(this.#gpu.info()) as NativeGpuInfo;
+      this.#objects = options.objects ?? ObjectFolder.ofPackage();
+      this.target = this.#findTarget();
+    } catch (error) {
+      this.#gpu.close();
+      throw error;
+    }
+    const { info } = this;
+    this.#limits = { maxThreads: info.maxThreads, ldsBytes: info.ldsBytes };
+    this.capabilities = Object.freeze({
+      backend: 'hip',
+      deviceName: info.name,
+      architecture: info.architecture,
+      computeUnits: info.computeUnits,
+      memoryBytes: info.memoryBytes,
+      // Every architecture that there are targets for has V_DOT4 or DP4A.
+      int8Dot: true,
+      kernels: new Set(HIP_KERNELS.flatMap((kernel) => (this.#objects.has(kernel, this.target) ? [kernel.name] : []))),
+      waveSize: info.waveSize,
+      maxThreadgroupBytes: info.ldsBytes,
+      maxThreadgroupThreads: info.maxThreads,
+      unifiedMemory: false,
+    } as const);
+  }
+
+  #findTarget(): string {
+    const { targets } = this.#objects;
+    const target = targetFor(this.info.architecture, targets);
+    if (target !== null) return target;
+    throw new TilewrightError(
+      'ERR_BACKEND_UNAVAILABLE',
+      `${this.info.name} is a ${this.info.architecture}, and there are no code objects for that; there are some for: ` +
+        `${targets.join(', ') || 'nothing'}.`,
+      { details: { device: this.info.name, wanted: this.info.architecture, targets } },
+    );
+  }
+
+  allocate(byteLength: number): BackendMemory {
+    return new HipMemory(
+      nativeCall(() => this.#gpu.allocate(byteLength)),
+      false,
+    );
+  }
+
+  map(path: string): BackendMapping {
+    try {
+      return new HipMapping(
+        this.#gpu,
+        nativeCall(() => new this.#addon.NativeMapping(path)),
+      );
+    } catch (error) {
+      throw new TilewrightError('ERR_FILE', `Cannot map ${path}: ${(error as Error).message}.`, {
+        details: { path },
+        cause: error,
+      });
+    }
+  }
+
+  run(launches: readonly Launch[], { timed }: { readonly timed: boolean }): BackendRun {
+    const prepared = this.#prepare(launches);
+    return this.#start(prepared, timed, () => {
+      const { bytes, memory } = encodeLaunches(this.#ready(prepared));
+      const buffers = memory.map((owner) => (owner as HipMemory).native);
+      return (timed, done) => this.#gpu.submit(bytes, buffers, timed, done);
+    });
+  }
+
+  record(launches: readonly Launch[]): BackendRecording {
+    const prepared = this.#prepare(launches);
+    let native: ReturnType<NativeGpu['record']> | null = null;
+    return {
+      run: ({ timed }) =>
+        this.#start(prepared, timed, () => {
+          if (native === null) {
+            const { bytes, memory } = encodeLaunches(this.#ready(prepared));
+            const buffers = memory.map((owner) => (owner as HipMemory).native);
+            native = nativeCall(() => this.#gpu.record(bytes, buffers));
+          }
+          const recording = native;
+          return (timed, done) => this.#gpu.replay(recording, timed, done);
+        }),
+      release: () => native?.release(),
+    };
+  }
+
+  /** In order; launches of empty problems are left out, but keep their place for timings. */
+  #prepare(launches: readonly Launch[]): readonly (readonly [Launch, PreparedLaunch | null])[] {
+    return launches.map((launch) => [launch, prepareLaunch(launch, this.#limits)] as const);
+  }
+
+  #ready(prepared: readonly (readonly [Launch, PreparedLaunch | null])[]): ReadyLaunch[] {
+    return prepared.flatMap(([launch, own]) =>
+      own === null ? [] : [{ launch, prepared: own, function: this.#functions.get(own.entry)! }],
+    );
+  }
+
+  #start(
+    prepared: readonly (readonly [Launch, PreparedLaunch | null])[],
+    timed: boolean,
+    encode: () => Start,
+  ): BackendRun {
+    const missing = prepared.flatMap(([, own]) => (own !== null && !this.#functions.has(own.entry) ? [own] : []));
+    let cancelled = false;
+    let id: number | null = null;
+    const go = (): BackendRun['done'] => {
+      if (cancelled) return Promise.resolve({ cancelled: true, total: { begin: 0, end: 0 }, times: null });
+      return new Promise((resolve, reject) => {
+        const start = encode();
+        id = nativeCall(() =>
+          start(timed, (wasCancelled, error, begin, end, times) => {
+            if (error !== null) reject(nativeError(error));
+            else
+              resolve({
+                cancelled: wasCancelled,
+                total: { begin, end },
+                times: times === null ? null : spread(prepared, times, begin),
+              });
+          }),
+        );
+      });
+    };
+    let done: BackendRun['done'];
+    if (missing.length === 0 && this.#loading === null) {
+      done = go();
+    } else {
+      // Work that was submitted keeps its memory, whatever the caller disposes of meanwhile.
+      const held = prepared.flatMap(([{ bindings }]) =>
+        bindings.flatMap((b) => (b === null ? [] : [b.buffer.retain()])),
+      );
+      const ready = (this.#loading ?? Promise.resolve()).then(() => this.#load(missing));
+      // Whoever comes next waits for the loading, whether or not it went well, and not for the work itself.
+      const settled: Promise<void> = ready.then(
+        () => {},
+        () => {},
+      );
+      // `go` is called before those that wait behind it.
+      done = ready.then(go);
+      const letGo = () => {
+        for (const buffer of held) buffer.dispose();
+      };
+      done.then(letGo, letGo);
+      this.#loading = settled;
+      settled.then(() => {
+        if (this.#loading === settled) this.#loading = null;
+      });
+    }
+    return {
+      done,
+      cancel: () => {
+        cancelled = true;
+        if (id !== null) this.#gpu.cancel(id);
+      },
+    };
+  }
+
+  async #load(missing: readonly PreparedLaunch[]): Promise<void> {
+    for (const own of missing) {
+      if (this.#functions.has(own.entry)) continue;
+      const { key, bytes } = this.#objects.find(own, this.target);
+      let module = this.#modules.get(key);
+      if (module === undefined) {
+        module = Promise.resolve(bytes()).then((image) => this.#gpu.load(image));
+        this.#modules.set(key, module);
+        module.catch(() => this.#modules.delete(key));
+      }
+      const loaded = await module.catch((error) => {
+        throw nativeError(error);
+      });
+      this.#functions.set(
+        own.entry,
+        nativeCall(() => this.#gpu.function(loaded, own.entry)),
+      );
+    }
+  }
+
+  close(): void {
+    this.#gpu.close();
+  }
+}
+
+/** Times per launch: those that were left out took none. */
+function spread(prepared: readonly (readonly [Launch, PreparedLaunch | null])[], times: Float64Array, begin: number) {
+  let at = 0;
+  let last = begin;
+  return prepared.map(([, own]) => {
+    if (own === null) return { begin: last, end: last };
+    const time = { begin: times[at]!, end: times[at + 1]! };
+    at += 2;
+    last = time.end;
+    return time;
+  });
+}
