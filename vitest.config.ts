@@ -25,7 +25,13 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/package/**', 'test/testbed/**', 'test/metal/**', 'test/backends/metal/**'],
+          exclude: [
+            'test/package/**',
+            'test/testbed/**',
+            'test/metal/**',
+            'test/backends/metal/**',
+            'test/hip-backend/**',
+          ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -50,7 +56,7 @@ export default defineConfig({
           ...common,
           // Compiles shaders and runs them in processes of its own; needs clang 19.
           name: 'testbed',
-          include: ['test/{testbed,metal}/**/*.test.ts'],
+          include: ['test/{testbed,metal,hip-backend}/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },

@@ -23,10 +23,6 @@ Block::~Block() {
   pool_->give_back(address_, reserved_);
 }
 
-Pool::~Pool() {
-  close();
-}
-
 std::shared_ptr<Block> Pool::allocate(size_t bytes) {
   const size_t reserved = reserved_for(bytes);
   if (reserved < bytes) throw context_->api().error(2, "Malloc");
@@ -37,6 +33,7 @@ std::shared_ptr<Block> Pool::allocate(size_t bytes) {
       const Pointer address = kept->second;
       free_.erase(kept);
       free_bytes_ -= reserved;
+      used_.insert(address);
       return std::make_shared<Block>(shared_from_this(), address, bytes, reserved);
     }
   }
@@ -47,22 +44,19 @@ std::shared_ptr<Block> Pool::allocate(size_t bytes) {
     status = context_->api().allocate(&address, reserved);
   }
   context_->api().check(status, "Malloc");
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    used_.insert(address);
+  }
   return std::make_shared<Block>(shared_from_this(), address, bytes, reserved);
 }
 
 void Pool::give_back(Pointer address, size_t reserved) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!closed_) {
-    free_.emplace(reserved, address);
-    free_bytes_ += reserved;
-    return;
-  }
-  try {
-    context_->make_current();
-    context_->api().release(address);
-  } catch (const Error&) {
-    // A lost device has no memory to give back.
-  }
+  if (closed_) return;
+  used_.erase(address);
+  free_.emplace(reserved, address);
+  free_bytes_ += reserved;
 }
 
 void Pool::trim(size_t keep_bytes) {
@@ -85,17 +79,18 @@ bool Pool::bloated() const {
   return free_bytes_ > kKeepBytes;
 }
 
-void Pool::close() {
+void Pool::close(bool hung) {
+  std::set<Pointer> all;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closed_ = true;
+    all.swap(used_);
+    for (const auto& [bytes, address] : free_) all.insert(address);
+    free_.clear();
+    free_bytes_ = 0;
   }
-  try {
-    context_->make_current();
-  } catch (const Error&) {
-    return;
-  }
-  trim(0);
+  if (hung) return;
+  for (const Pointer address : all) context_->api().release(address);
 }
 
 void wait_for(const Api& api, Event event, double limit_ms) {
@@ -124,6 +119,12 @@ Transfers::Transfers(std::shared_ptr<const Context> context, double limit_ms)
 
 Transfers::~Transfers() {
   const Api& api = context_->api();
+  try {
+    api.check(api.event_record(fence_, stream_), "EventRecord");
+    wait_for(api, fence_, limit_ms_);
+  } catch (const Error&) {
+    // A lost device: what it may still write to is kept below.
+  }
   for (Slot& slot : slots_) {
     try {
       wait(slot);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "context.h"
 
@@ -33,7 +34,6 @@ class Block {
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
   explicit Pool(std::shared_ptr<const Context> context) : context_(std::move(context)) {}
-  ~Pool();
 
   /// Contents are undefined. Throws Error.
   std::shared_ptr<Block> allocate(size_t bytes);
@@ -41,8 +41,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void trim(size_t keep_bytes);
   /// More is kept than a quiet device should hold on to.
   bool bloated() const;
-  /// Keep nothing from now on.
-  void close();
+  /// Free everything, also what blocks still have: they are of no use without their device. Nothing may run any more.
+  /// With `hung` everything stays where it is: freeing would wait for the device.
+  void close(bool hung);
 
   static constexpr size_t kKeepBytes = size_t{256} << 20;
 
@@ -53,6 +54,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::shared_ptr<const Context> context_;
   mutable std::mutex mutex_;
   std::multimap<size_t, Pointer> free_;
+  std::set<Pointer> used_;
   size_t free_bytes_ = 0;
   bool closed_ = false;
 };

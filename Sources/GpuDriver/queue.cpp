@@ -24,6 +24,11 @@ Queue::Queue(std::shared_ptr<const Context> context, std::shared_ptr<Pool> pool,
 }
 
 Queue::~Queue() {
+  close();
+}
+
+bool Queue::close() {
+  if (!driver_.joinable()) return !abandoned_.empty();
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
@@ -38,15 +43,15 @@ Queue::~Queue() {
   }
   wake_waiter_.notify_all();
   waiter_.join();
+  if (!abandoned_.empty()) {
+    for (auto& submission : abandoned_) new std::shared_ptr<Submission>(submission);  // for good
+    return true;
+  }
   const Api& api = context_->api();
   for (Event event : events_) api.event_destroy(event);
-  if (abandoned_.empty()) {
-    if (capture_ != nullptr) api.stream_destroy(capture_);
-    api.stream_destroy(stream_);
-  } else {
-    // Freeing what a hung device uses would hang this thread too.
-    for (auto& submission : abandoned_) new std::shared_ptr<Submission>(std::move(submission));
-  }
+  if (capture_ != nullptr) api.stream_destroy(capture_);
+  api.stream_destroy(stream_);
+  return false;
 }
 
 bool Queue::submit(std::shared_ptr<Submission> submission) {
@@ -75,7 +80,10 @@ void Queue::drive() {
   for (;;) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_driver_.wait(lock, [this] { return stop_ || !queue_.empty(); });
+      wake_driver_.wait(lock, [this] {
+        if (stop_) return true;
+        return !queue_.empty() && (flying_.size() < kFlying || flying_launches_ < kWindow);
+      });
       if (queue_.empty()) return;
       starting_ = std::move(queue_.front());
       queue_.pop_front();
@@ -96,6 +104,7 @@ void Queue::drive() {
     }
     {
       std::lock_guard<std::mutex> lock(mutex_);
+      flying_launches_ += starting_->launches();
       flying_.push_back(std::move(starting_));
     }
     wake_waiter_.notify_one();
@@ -271,6 +280,7 @@ void Queue::complete(std::shared_ptr<Submission> submission) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     flying_.pop_front();
+    flying_launches_ -= submission->launches();
     idle = flying_.empty() && queue_.empty() && !starting_;
     if (submission->error && submission->error->lost && !submission->events.empty()) {
       abandoned_.push_back(submission);
@@ -279,6 +289,7 @@ void Queue::complete(std::shared_ptr<Submission> submission) {
       submission->events.clear();
     }
   }
+  wake_driver_.notify_one();
   if (!submission->error || !submission->error->lost) {
     // What only this submission held goes back before the caller hears of its end.
     submission->commands.blocks.clear();

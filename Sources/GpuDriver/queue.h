@@ -44,6 +44,8 @@ struct Submission {
   /// Begin and end of each launch, when timed; same clock.
   std::vector<double> times;
 
+  size_t launches() const { return recording ? recording->commands.launches.size() : commands.launches.size(); }
+
   /// Events around the launches: one more than launches when timed, else two.
   std::vector<Event> events;
 };
@@ -52,13 +54,17 @@ class Queue {
  public:
   /// Submissions that wait at most; a caller that is further ahead is doing something wrong.
   static constexpr size_t kMaxQueued = 4096;
-  /// Launches that the device is ahead of the host at most, so that a long list can be cancelled in the middle.
+  /// Launches that are handed to the device ahead of their turn, so that what is behind them can still be cancelled. A
+  /// few submissions always are, however long: the device shall not run dry between them.
   static constexpr size_t kWindow = 256;
+  static constexpr size_t kFlying = 4;
 
   /// `limit_ms`: how long one submission may take. Throws Error.
   Queue(std::shared_ptr<const Context> context, std::shared_ptr<Pool> pool, Transfers& transfers, double limit_ms);
-  /// Cancels what is queued, waits for what runs (bounded), joins the threads.
   ~Queue();
+  /// Cancels what is queued, waits for what runs (bounded), joins the threads. True if the device hangs: then nothing
+  /// may be freed that it could still use, and no call be made that waits for it.
+  bool close();
 
   /// False when the queue is full.
   bool submit(std::shared_ptr<Submission> submission);
@@ -87,6 +93,7 @@ class Queue {
   std::condition_variable wake_driver_, wake_waiter_;
   std::deque<std::shared_ptr<Submission>> queue_, flying_;
   std::shared_ptr<Submission> starting_;
+  size_t flying_launches_ = 0;
   std::vector<Event> events_;
   /// Memory that a lost device may still write to: kept for good.
   std::vector<std::shared_ptr<Submission>> abandoned_;

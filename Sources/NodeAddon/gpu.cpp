@@ -25,21 +25,27 @@ struct State {
         queue(std::make_unique<Queue>(context, pool, *transfers, limit_ms)) {}
   ~State() { close(); }
 
-  /// Waits for what runs, bounded; then nothing but the memory of living buffers is left.
+  /// Waits for what runs, bounded, and frees everything.
   void close() {
+    if (!queue) return;
+    bool hung = queue->close();
     queue.reset();
-    if (transfers) {
-      try {
-        context->make_current();
-      } catch (const gpu::Error&) {
-        // The calls below fail, too, and that is all.
-      }
+    try {
+      context->make_current();
+    } catch (const gpu::Error&) {
+      hung = true;  // a lost device has nothing to give back
+    }
+    if (hung) {
+      (void)transfers.release();
+    } else {
       transfers.reset();
     }
-    pool->close();
+    pool->close(hung);
     std::lock_guard<std::mutex> lock(mutex);
     closed = true;
-    for (gpu::Module module : modules) context->api().module_unload(module);
+    if (!hung) {
+      for (gpu::Module module : modules) context->api().module_unload(module);
+    }
     modules.clear();
     functions.clear();
   }

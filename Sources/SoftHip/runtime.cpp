@@ -63,6 +63,7 @@ void Runtime::configure() {
   settings_ = read_settings();
   calls_.clear();
   launches_ = 0;
+  generation_++;
   sticky_ = 0;
   reason_.clear();
   random_ = settings_.seed;
@@ -88,6 +89,7 @@ int Runtime::sticky() {
 void Runtime::fail(int status, const std::string& reason) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (sticky_ == 0) sticky_ = status, reason_ = reason;
+  idle_.notify_all();
 }
 
 int Runtime::allocate(void** address, size_t bytes) {
@@ -102,8 +104,13 @@ int Runtime::allocate(void** address, size_t bytes) {
   return kSuccess;
 }
 
+/// As hipFree promises, not before all streams are done.
 int Runtime::release(void* address) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
+  idle_.wait(lock, [&] {
+    const auto busy = [](const auto& stream) { return !stream->operations.empty(); };
+    return sticky_ != 0 || (!running_ && std::none_of(streams_.begin(), streams_.end(), busy));
+  });
   const auto found = allocations_.find(reinterpret_cast<uint64_t>(address));
   if (found == allocations_.end()) return kInvalidValue;
   allocated_ -= found->second;
@@ -208,8 +215,14 @@ void Runtime::drive() {
       wake_.wait(lock, [&] { return sticky_ == 0 && (stream = pick()) != nullptr; });
       next = std::move(stream->operations.front());
       stream->operations.pop_front();
+      running_ = true;
     }
     next.run();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      running_ = false;
+    }
+    idle_.notify_all();
   }
 }
 
@@ -254,8 +267,10 @@ void Runtime::execute(Launch& launch) {
     fail(kLaunchFailure, "the device was told to be lost");
     return;
   }
-  while (settings_.hang_after != 0 && launches_ > settings_.hang_after) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (settings.hang_after != 0 && launches_ > settings.hang_after) {
+    // Until the next hipInit; by then nobody waits for this launch.
+    for (const int now = generation_; generation_ == now;) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return;
   }
   std::vector<simt_binding> bindings;
   if (!bind(launch, bindings)) {

@@ -2,6 +2,7 @@
 // the test bed. It exists to test the driver and the kernels without a GPU, and shows nothing about speed.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -135,13 +136,16 @@ class Runtime {
 
   Settings settings_;
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, idle_;
+  /// An operation is under way.
+  bool running_ = false;
   std::map<std::string, int> calls_;
   /// Begin and size of every allocation.
   std::map<uint64_t, uint64_t> allocations_;
   uint64_t allocated_ = 0, random_ = 1;
   std::vector<std::unique_ptr<Stream>> streams_;
   int launches_ = 0, sticky_ = 0;
+  std::atomic<int> generation_{0};
   std::string reason_;
 };
 

@@ -18,6 +18,8 @@ export interface ObjectRequest {
 export interface CodeObjects {
   /** GPU architectures that there are objects for. */
   readonly targets: readonly string[];
+  /** Kernels beside the package's own. */
+  readonly kernels?: readonly AnyHipKernel[];
   /** Whether a kernel was compiled for a target at all. */
   has(kernel: AnyHipKernel, target: string): boolean;
   /**
@@ -61,8 +63,8 @@ export class ObjectFolder implements CodeObjects {
   constructor(folder: string) {
     this.#folder = folder;
     for (const entry of readManifest(join(folder, 'manifest.json'))) {
-      let kernels = this.#entries.get(entry.target);
-      if (kernels === undefined) this.#entries.set(entry.target, (kernels = new Map()));
+      const kernels = this.#entries.get(entry.target) ?? new Map<string, ManifestEntry>();
+      this.#entries.set(entry.target, kernels);
       for (const { name } of entry.kernels) kernels.set(name, entry);
       this.#sources.add(`${entry.target}/${basename(entry.file).split('.')[0]}.hip`);
     }

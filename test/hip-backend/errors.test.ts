@@ -1,0 +1,215 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { HipBackend } from '../../ts/backends/hip/hip.ts';
+import { ObjectFolder, targetFor } from '../../ts/backends/hip/objects.ts';
+import { openDevice } from '../../ts/backends/open.ts';
+import { launch } from '../../ts/device/command-list.ts';
+import type { Device } from '../../ts/device/device.ts';
+import { astray, hasClang, openSoft, scale } from './support.ts';
+
+const COUNT = 64;
+/** A launch on buffers of its own. */
+function work(device: Device, kernel: typeof scale = scale, factor = 2) {
+  const at = (bytes: number) => ({ buffer: device.buffer(bytes), byteOffset: 0 });
+  const buffers = { x: at(4 * COUNT), y: at(4 * COUNT) };
+  return launch(kernel, { buffers, constants: {}, params: { count: COUNT, factor } });
+}
+
+describe('Without a GPU', () => {
+  it('openDevice says which drivers were looked for', async () => {
+    const missing = { backend: 'hip', driver: '/nowhere/libgpu.so' } as const;
+    await expect(openDevice(missing)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('/nowhere/libgpu.so'),
+      details: { attempts: [{ library: '/nowhere/libgpu.so', problem: expect.stringContaining('cannot open') }] },
+    });
+    await expect(openDevice({ backend: 'hip', driver: 'libm.so.6' })).rejects.toThrow('no hipInit, no cuInit');
+  });
+
+  it('auto goes on to the next back end', async () => {
+    await using device = await openDevice({ driver: '/nowhere/libgpu.so' });
+    expect(device.backend).toBe('cpu');
+  });
+
+  it('options that are wrong are refused', async () => {
+    await expect(openDevice({ backend: 'hip', timeoutSeconds: 0 })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+  });
+
+  it('an architecture runs its own code objects, or on NVIDIA older ones', () => {
+    expect(targetFor('gfx1100', ['gfx1030', 'gfx1100'])).toBe('gfx1100');
+    expect(targetFor('gfx1101', ['gfx1030', 'gfx1100'])).toBeNull();
+    expect(targetFor('sm_90', ['sm_75', 'sm_80', 'gfx906'])).toBe('sm_80');
+    expect(targetFor('sm_120', ['sm_75', 'sm_80'])).toBe('sm_80');
+    expect(targetFor('sm_61', ['sm_75', 'sm_80'])).toBeNull();
+  });
+
+  it('a folder without a manifest says so', () => {
+    expect(() => new ObjectFolder('/nowhere')).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+  });
+});
+
+describe.runIf(hasClang)('A HIP device in trouble', () => {
+  it('names the targets that there are when there is none for it', () => {
+    expect(() => openSoft({ arch: 'gfx1010' })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_BACKEND_UNAVAILABLE',
+        message: expect.stringContaining(
+          'is a gfx1010, and there are no code objects for that; there are some for: gfx906',
+        ),
+        details: expect.objectContaining({ wanted: 'gfx1010', targets: ['gfx906', 'gfx1100'] }),
+      }),
+    );
+  });
+
+  it('says when the driver has no device, or not that one', () => {
+    expect(() => openSoft({ devices: 0 })).toThrow('no device: hipErrorNoDevice');
+    expect(() => openSoft({}, { device: 3 })).toThrow('There is no device 3');
+  });
+
+  it('reports memory that is short, and frees what it kept before it does', async () => {
+    await using device = openSoft({ memory: 1 << 20 });
+    for (let i = 0; i < 4; i++) device.buffer(700_000 - i * 50_000).dispose();
+    const failure = {
+      code: 'ERR_OUT_OF_MEMORY',
+      details: { call: 'hipMalloc', error: 2, name: 'hipErrorOutOfMemory' },
+    };
+    expect(() => device.buffer(2 << 20)).toThrow(expect.objectContaining({ code: failure.code }));
+    try {
+      device.buffer(2 ** 50);
+    } catch (error) {
+      expect(error).toMatchObject(failure);
+    }
+    await device.submit([work(device)]);
+  });
+
+  it('reports a launch that the driver refuses, and goes on', async () => {
+    await using device = openSoft({ fail: 'hipModuleLaunchKernel:2:1' });
+    await device.submit([work(device)]);
+    await expect(device.submit([work(device), work(device)])).rejects.toMatchObject({
+      code: 'ERR_KERNEL_LAUNCH',
+      details: { call: 'hipModuleLaunchKernel', error: 1, name: 'hipErrorInvalidValue', lost: false },
+    });
+    await device.submit([work(device)]);
+  });
+
+  it('reports a launch that the kernel refuses', async () => {
+    await using device = openSoft();
+    await expect(device.submit([work(device, scale, 13)])).rejects.toMatchObject({
+      code: 'ERR_KERNEL_LAUNCH',
+      message: expect.stringContaining('the factor is 13'),
+    });
+  });
+
+  it('reports a code object that does not load, and tries again', async () => {
+    await using device = openSoft({ fail: 'hipModuleLoadData:1:209' });
+    await expect(device.submit([work(device)])).rejects.toMatchObject({
+      code: 'ERR_KERNEL_UNKNOWN',
+      details: { name: 'hipErrorNoBinaryForGpu' },
+    });
+    await device.submit([work(device)]);
+  });
+
+  it('is lost after a kernel that goes astray: whatever follows says so', async () => {
+    await using device = openSoft();
+    const lost = { code: 'ERR_NATIVE_FAILURE', details: { name: 'hipErrorIllegalAddress', lost: true } };
+    const later = work(device);
+    await expect(device.submit([work(device, astray)])).rejects.toMatchObject(lost);
+    await expect(device.submit([later])).rejects.toMatchObject(lost);
+    expect(() => device.buffer(16)).toThrow(expect.objectContaining({ code: 'ERR_NATIVE_FAILURE' }));
+    await device.idle();
+  });
+
+  it('is lost when the driver says so: work in flight and later work fail', async () => {
+    await using device = openSoft({ lost: 2, slow: 500 });
+    const pending = Array.from({ length: 5 }, () => device.submit([work(device)]));
+    const results = await Promise.allSettled(pending);
+    expect(results.slice(0, 2).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+    for (const result of results.slice(2)) {
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'ERR_NATIVE_FAILURE', details: { lost: true } },
+      });
+    }
+  });
+
+  it('waits for a kernel that does not end for so long and no longer', async () => {
+    const device = openSoft({ hang: 1 }, { timeoutSeconds: 1 });
+    await device.submit([work(device)]);
+    await expect(device.submit([work(device)])).rejects.toMatchObject({
+      code: 'ERR_NATIVE_FAILURE',
+      message: expect.stringContaining('has not finished within 1 s'),
+      details: { lost: true },
+    });
+    await device.dispose();
+    await openSoft().dispose(); // the software device's next user
+  });
+
+  it('may be disposed twice, waits for work in flight, and refuses work afterwards', async () => {
+    const device = openSoft({ slow: 2000 });
+    let ended = false;
+    const running = device.submit([work(device), work(device)]);
+    running.then(() => {
+      ended = true;
+    });
+    const buffer = device.buffer(64);
+    await Promise.all([device.dispose(), device.dispose()]);
+    expect(ended).toBe(true);
+    expect(() => device.submit([])).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+    expect(() => buffer.write(new Uint8Array(4))).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+    buffer.dispose();
+  });
+
+  it('fails submissions beyond its queue with ERR_QUEUE_FULL', async () => {
+    await using device = openSoft({ slow: 3000 });
+    const one = work(device);
+    await device.submit([one]);
+    const abort = new AbortController();
+    const pending = Array.from({ length: 4200 }, () => device.submit([one], { signal: abort.signal }));
+    abort.abort(new Error('enough'));
+    const results = await Promise.allSettled(pending);
+    const full = results.filter((result) => result.status === 'rejected' && result.reason.code === 'ERR_QUEUE_FULL');
+    expect(full.length).toBeGreaterThan(0);
+    expect(full.length).toBeLessThanOrEqual(104);
+  });
+
+  it('does not stand in the way of a process that ends in the middle', () => {
+    const script = `
+      import { openSoft, scale } from './support.ts';
+      import { launch } from '../../ts/device/command-list.ts';
+      const device = openSoft({ slow: 3000 });
+      const at = () => ({ buffer: device.buffer(256), byteOffset: 0 });
+      const one = launch(scale, { buffers: { x: at(), y: at() }, constants: {}, params: { count: 64, factor: 2 } });
+      await device.submit([one]);
+      device.submit(Array.from({ length: 5000 }, () => one));
+      setTimeout(() => process.exit(7), 20);
+    `;
+    const folder = fileURLToPath(new URL('.', import.meta.url));
+    const begin = performance.now();
+    const child = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    expect([child.status, child.signal, child.stderr]).toEqual([7, null, '']);
+    expect(performance.now() - begin).toBeLessThan(30_000);
+  });
+
+  it('keeps no process alive that has nothing left to do', () => {
+    const script = "import { openSoft } from './support.ts'; openSoft(); console.log('end');";
+    const child = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+      cwd: fileURLToPath(new URL('.', import.meta.url)),
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    expect([child.status, child.stdout.trim()]).toEqual([0, 'end']);
+  });
+
+  it('opens without objects of the package only if there are some', () => {
+    const places = ObjectFolder.places();
+    expect(places.at(-1)).toMatch(/build.hip/);
+    expect(HipBackend).toBeDefined();
+  });
+});
