@@ -18,22 +18,22 @@ function work(device: Device, kernel: typeof scale = scale, factor = 2) {
 
 describe('Without a GPU', () => {
   it('openDevice says which drivers were looked for', async () => {
-    const missing = { backend: 'hip', driver: '/nowhere/libgpu.so' } as const;
+    const missing = { backend: 'hip', hip: { driver: '/nowhere/libgpu.so' } } as const;
     await expect(openDevice(missing)).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
       message: expect.stringContaining('/nowhere/libgpu.so'),
       details: { attempts: [{ library: '/nowhere/libgpu.so', problem: expect.stringContaining('cannot open') }] },
     });
-    await expect(openDevice({ backend: 'hip', driver: 'libm.so.6' })).rejects.toThrow('no hipInit, no cuInit');
+    await expect(openDevice({ backend: 'hip', hip: { driver: 'libm.so.6' } })).rejects.toThrow('no hipInit, no cuInit');
   });
 
   it('auto goes on to the next back end', async () => {
-    await using device = await openDevice({ driver: '/nowhere/libgpu.so' });
+    await using device = await openDevice({ hip: { driver: '/nowhere/libgpu.so' } });
     expect(device.backend).toBe('cpu');
   });
 
   it('options that are wrong are refused', async () => {
-    await expect(openDevice({ backend: 'hip', timeoutSeconds: 0 })).rejects.toMatchObject({
+    await expect(openDevice({ backend: 'hip', hip: { timeoutSeconds: 0 } })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
     });
   });

@@ -86,6 +86,19 @@ class HipMapping implements BackendMapping {
   }
 }
 
+function openGpu(addon: NativeAddon, libraries: readonly string[], device: number, seconds: number): NativeGpu {
+  try {
+    return nativeCall(() => new addon.NativeGpu(libraries, device, seconds));
+  } catch (error) {
+    if (!(error instanceof TilewrightError) || error.code === 'ERR_BACKEND_UNAVAILABLE') throw error;
+    // A driver that fails at once is none to work with, whatever it says.
+    throw new TilewrightError('ERR_BACKEND_UNAVAILABLE', `The GPU cannot be opened: ${error.message}`, {
+      details: error.details,
+      cause: error,
+    });
+  }
+}
+
 type Start = (timed: boolean, done: NativeGpuDone) => number;
 
 /** Runs command lists on a GPU, through AMD's driver or NVIDIA's. */
@@ -117,7 +130,7 @@ export class HipBackend implements Backend {
     }
     const driver = options.driver ?? process.env.TILEWRIGHT_GPU_DRIVER;
     this.#addon = loadNative();
-    this.#gpu = nativeCall(() => new this.#addon.NativeGpu(driver ? [driver] : [], device, timeoutSeconds));
+    this.#gpu = openGpu(this.#addon, driver ? [driver] : [], device, timeoutSeconds);
     try {
       this.info = JSON.parse(this.#gpu.info()) as NativeGpuInfo;
       this.#objects = options.objects ?? ObjectFolder.ofPackage();
