@@ -1,6 +1,13 @@
+import { hipCopy } from './copy.ts';
 import type { AnyHipKernel } from './declare.ts';
 import { hipGemv } from './gemv.ts';
 import { hipQuantizeQ8 } from './quantize.ts';
+import { hipSoftmax } from './softmax.ts';
 
 /** Every HIP kernel. Ids begin at 512, apart from the tables of the other back ends. */
-export const HIP_KERNELS: readonly AnyHipKernel[] = [hipQuantizeQ8, hipGemv] as unknown as readonly AnyHipKernel[];
+export const HIP_KERNELS: readonly AnyHipKernel[] = [
+  hipQuantizeQ8,
+  hipGemv,
+  hipSoftmax,
+  hipCopy,
+] as unknown as readonly AnyHipKernel[];

@@ -215,6 +215,39 @@ typedef struct {
 } tw_hip_matmul_params;
 TW_CHECK_SIZE(tw_hip_matmul_params, 328);
 
+typedef struct {
+  tw_u32 length;
+  tw_u32 rows;
+  tw_i64 inner_stride[3];
+  tw_i64 shape[7];
+  tw_i64 src_stride[7];
+  tw_i64 dst_stride[7];
+  tw_i64 mask_stride[7];
+  tw_i64 sink_stride[7];
+  tw_f32 scale;
+  tw_f32 soft_cap;
+  tw_u32 src_dtype;
+  tw_u32 dst_dtype;
+  tw_u32 mask_dtype;
+  tw_u32 vector;
+  tw_u32 waves;
+  tw_u32 row_waves;
+} tw_hip_softmax_params;
+TW_CHECK_SIZE(tw_hip_softmax_params, 344);
+
+typedef struct {
+  tw_i64 shape[8];
+  tw_i64 src_stride[8];
+  tw_i64 dst_stride[8];
+  tw_u32 src_dtype;
+  tw_u32 dst_dtype;
+  tw_u32 rows;
+  tw_u32 width;
+  tw_u32 blocks;
+  tw_u32 vector;
+} tw_hip_copy_params;
+TW_CHECK_SIZE(tw_hip_copy_params, 216);
+
 enum {
   TW_MATMUL_BUF_A = 0,
   TW_MATMUL_BUF_B = 1,
