@@ -90,6 +90,21 @@ kernel void gemm(TW_MATMUL_ARGUMENTS, threadgroup uchar* memory [[threadgroup(0)
     }
   }
 
+  // A plain product goes from the registers to its place. (The instruction's stride is unsigned.)
+  const bool plain = whole && !has_bias && !has_residual && !has_gate && fc_activation == TW_ACT_NONE &&
+                     fc_out_dtype == TW_DTYPE_F32;
+  if (plain && p.alpha == 1.0f && p.out_stride[1] == 1 && p.out_stride[0] > 0) {
+    device float* to = (device float*)out + batch_offset(p.batch, p.out_batch, group.z) +
+                       long(sa.row + row) * p.out_stride[0] + long(sb.row + col);
+    for (uint i = 0; i < TM; i++) {
+      for (uint j = 0; j < TN; j++) {
+        device float* const at = to + long(8 * i) * p.out_stride[0] + long(8 * j);
+        simdgroup_store(acc[i * TN + j], at, ulong(p.out_stride[0]));
+      }
+    }
+    return;
+  }
+
   // Which lane holds which element is not specified, so each simdgroup lays eight of its rows out in its own memory.
   enum : uint { strip = 8 * 8 * TN };
   threadgroup float* sums = (threadgroup float*)memory + simd * strip;
@@ -132,6 +147,7 @@ TW_GEMM(tw::Plain, dense, 32, 64, 16, 1, 2)
 TW_GEMM(tw::Plain, dense, 64, 64, 16, 2, 2)
 TW_GEMM(tw::Plain, dense, 64, 64, 16, 1, 2)
 TW_GEMM(tw::Plain, dense, 64, 32, 8, 4, 1)
+TW_GEMM(tw::Plain, dense, 128, 64, 16, 2, 2)
 
 #define TW_GEMM_FORMAT(TYPE, NAME)                              \
   TW_GEMM(tw::Quantized<tw::TYPE>, NAME, 8, 64, 32, 1, 2)       \

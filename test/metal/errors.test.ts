@@ -36,7 +36,7 @@ function prepared({ test, constants, params, buffers, offsets }: Changes, kernel
     buffers: Object.fromEntries(
       Object.entries({ ...own.buffers, ...buffers }).filter(([, data]) => data !== undefined),
     ) as never,
-    ...(offsets && { offsets }),
+    offsets: { ...own.offsets, ...offsets },
   });
 }
 
@@ -137,7 +137,7 @@ describe('a launch of a Metal kernel', () => {
   });
 
   it('refuses constants that are missing, and tiles that are not there', () => {
-    expect(refused({ constants: { tile: GEMM_TILES.length, whole: 0 } }, gemm).message).toMatch('no tile 8');
+    expect(refused({ constants: { tile: GEMM_TILES.length, whole: 0 } }, gemm).message).toMatch('no tile 9');
     const { code, message } = error(() =>
       prepareLaunch({ kernel: softmax as never, bindings: [], constants: [0, 0], params: {} }),
     );
