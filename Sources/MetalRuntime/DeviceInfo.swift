@@ -46,8 +46,8 @@ public struct DeviceInfo: Encodable, Sendable {
 
 /// How a device is opened; JSON from TypeScript, all of it optional.
 public struct DeviceOptions: Decodable, Sendable {
-  /// `registryId` of the device; nil: the system's default.
-  public var registryId: String?
+  /// Name or registry id of the device; nil: the system's default.
+  public var device: String?
   /// Where compiled pipelines are kept between processes; nil: nowhere.
   public var cacheFolder: String?
   /// Milliseconds that a command buffer may take before the device counts as hung.
@@ -56,6 +56,8 @@ public struct DeviceOptions: Decodable, Sendable {
   public var closeTimeoutMs: Double?
   /// Lists in flight before `submit` refuses.
   public var maxInFlight: Int?
+  /// Of the software device.
+  var software: Platform.SoftwareOptions?
 
   public init() {}
 

@@ -30,20 +30,18 @@ public final class GPUDevice: @unchecked Sendable {
   private let closeTimeout: Double
 
   /// Every device of this machine; the default one first.
-  public static func list() -> [DeviceInfo] { devices().map(DeviceInfo.init) }
-
-  private static func devices() -> [MTLDevice] {
-    let all = MTLCopyAllDevices()
-    guard all.count > 1, let preferred = MTLCreateSystemDefaultDevice()?.registryID else { return all }
-    return all.filter { $0.registryID == preferred } + all.filter { $0.registryID != preferred }
-  }
+  public static func list() -> [DeviceInfo] { Platform.devices(nil).map(DeviceInfo.init) }
 
   public convenience init(options: DeviceOptions = DeviceOptions()) throws {
-    let all = Self.devices()
-    guard let device = options.registryId.map({ id in all.first { String($0.registryID) == id } }) ?? all.first else {
+    let all = Platform.devices(options.software)
+    let found =
+      options.device.map { wanted in all.filter { $0.name == wanted || String($0.registryID) == wanted } } ?? all
+    guard let device = found.first else {
       throw MetalError(
         .unavailable,
-        options.registryId.map { "No Metal device has the registry id \($0)." } ?? "This machine has no Metal device.",
+        all.isEmpty
+          ? "This machine has no Metal device."
+          : "No Metal device is called \(options.device ?? ""): there is \(all.map(\.name).joined(separator: ", ")).",
         ["devices": .number(all.count)])
     }
     try self.init(device: device, options: options)

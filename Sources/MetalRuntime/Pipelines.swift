@@ -35,8 +35,6 @@ public struct PipelineInfo: Encodable, Sendable {
 
 /// How a library is compiled; JSON from TypeScript, all of it optional.
 public struct LibraryOptions: Decodable, Sendable {
-  /// Hash of the source, which names its file in the cache folder; nil: not kept there.
-  public var cacheKey: String?
   /// What people call the source, in labels.
   public var label: String?
 
@@ -110,7 +108,7 @@ final class PipelineCache: @unchecked Sendable {
   }
   private struct LibraryKey: Hashable {
     let source: String
-    let cacheKey: String?
+    let label: String?
   }
   private struct PipelineKey: Hashable {
     let library: Int
@@ -138,7 +136,7 @@ final class PipelineCache: @unchecked Sendable {
   func library(
     source: String, options: LibraryOptions, completion: @escaping @Sendable (Result<Int, MetalError>) -> Void
   ) {
-    libraries.get(LibraryKey(source: source, cacheKey: options.cacheKey), on: queue, completion: completion) {
+    libraries.get(LibraryKey(source: source, label: options.label), on: queue, completion: completion) {
       [device] in
       let compile = MTLCompileOptions()
       // Fast math would fold comparisons with NaN away and flush what the shaders count on.
@@ -147,8 +145,7 @@ final class PipelineCache: @unchecked Sendable {
       do {
         let library = try device.makeLibrary(source: source, options: compile)
         library.label = options.label
-        return Library(
-          library: library, label: options.label ?? "library", archive: self.archive(options.cacheKey))
+        return Library(library: library, label: options.label ?? "library", archive: self.archive(source))
       } catch {
         throw Self.compileError(error, options.label ?? "library")
       }
@@ -234,9 +231,13 @@ final class PipelineCache: @unchecked Sendable {
     DispatchQueue.global(qos: .utility).asyncAfter(deadline: .now() + 2) { [weak self] in self?.save() }
   }
 
-  private func archive(_ key: String?) -> PipelineArchive? {
-    guard let key, let archives else { return nil }
-    let name = "\(key)-\(identity)".map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
+  /// Named after the source, the device and the system. Two sources of one hash would share a file, and nothing else:
+  /// Metal finds pipelines in it by their code.
+  private func archive(_ source: String) -> PipelineArchive? {
+    guard let archives else { return nil }
+    // FNV-1a: the same in every process, unlike Swift's own hashes.
+    let hash = source.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let name = "\(String(hash, radix: 16))-\(identity)".map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
     let archive = PipelineArchive(
       url: archives.appendingPathComponent(String(name) + ".metalarchive"), device: device)
     if let archive { lock.withLock { opened.append(archive) } }

@@ -8,6 +8,15 @@ import Foundation
   enum Platform {
     static let isSoftware = false
 
+    /// Options of the software device, which is not here.
+    struct SoftwareOptions: Decodable, Sendable {}
+
+    static func devices(_ options: SoftwareOptions?) -> [MTLDevice] {
+      let all = MTLCopyAllDevices()
+      guard all.count > 1, let preferred = MTLCreateSystemDefaultDevice()?.registryID else { return all }
+      return all.filter { $0.registryID == preferred } + all.filter { $0.registryID != preferred }
+    }
+
     static func error(_ error: Error) -> NSError { error as NSError }
 
     /// As the accelerator's driver tells; nil where it does not.
@@ -51,11 +60,17 @@ import Foundation
   enum Platform {
     static let isSoftware = true
 
+    typealias SoftwareOptions = SoftConfiguration.Overrides
+
+    static func devices(_ options: SoftwareOptions?) -> [MTLDevice] {
+      softDevices(SoftConfiguration([.fromEnvironment()] + (options.map { [$0] } ?? [])))
+    }
+
     static func error(_ error: Error) -> NSError {
       error as? NSError ?? NSError(domain: "SoftMetal", code: 0, userInfo: [NSLocalizedDescriptionKey: "\(error)"])
     }
 
-    static func gpuCoreCount(_ device: MTLDevice) -> Int? { 1 }
+    static func gpuCoreCount(_ device: MTLDevice) -> Int? { (device as? SoftDevice)?.configuration.coreCount }
 
     static func architecture(_ device: MTLDevice) -> String { device.architecture.name }
 

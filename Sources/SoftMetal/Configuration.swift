@@ -1,77 +1,103 @@
 import Foundation
 
-/// What the software device pretends to be. JSON in the environment variable `TILEWRIGHT_SOFT_METAL` changes it; fields
-/// that are left out keep their values.
-public struct SoftConfiguration: Codable, Sendable {
-  public var name = "SoftMetal"
-  /// Architecture as Metal names it, `applegpu_g14s`.
-  public var architecture = "softmetal"
-  /// 7 and later have `simdgroup_matrix`.
-  public var appleFamily = 9
-  /// With `appleFamily` 6 and later it has `bfloat`.
-  public var metal3 = true
-  /// Bytes.
-  public var maxThreadgroupMemoryLength = 32768
-  public var maxTotalThreadsPerThreadgroup = 1024
-  /// Bytes.
-  public var maxBufferLength = 1 << 31
-  /// Bytes.
-  public var recommendedMaxWorkingSetSize: UInt64 = 8 << 30
-  /// Bytes of all buffers beyond which no more is given; nil: as the system allows.
-  public var memoryLimit: Int? = nil
-  /// No device at all.
-  public var absent = false
-  public var counterSampling = true
-  /// Every command buffer from this one on (1 is the first) ends with `failure`.
-  public var failFrom: Int? = nil
-  public var failure = Failure.deviceRemoved
-  /// Processor seconds after which a dispatch counts as hanging.
-  public var timeout = 10.0
-  /// Command and arguments of the test bed's compiler; it reads MSL and prints JSON.
-  public var compiler: [String] = []
-
+/// What the software device pretends to be, and how it fails.
+public struct SoftConfiguration: Sendable {
   public enum Failure: String, Codable, Sendable {
     case deviceRemoved, outOfMemory, timeout, pageFault, `internal`
     /// Never completes.
     case hang
   }
 
-  public init() {}
-
-  public init(from decoder: Decoder) throws {
-    let c = try decoder.container(keyedBy: CodingKeys.self)
-    func set<T: Decodable>(_ value: inout T, _ key: CodingKeys) throws {
-      if let given = try c.decodeIfPresent(T.self, forKey: key) { value = given }
+  /// Changes to the defaults, as JSON has them: from a program, and from the environment variable
+  /// `TILEWRIGHT_SOFT_METAL`. Names of capabilities are those of the bridge's `info`; sizes are in bytes.
+  public struct Overrides: Decodable, Sendable {
+    public struct Capabilities: Decodable, Sendable {
+      var name: String?
+      /// As Metal names it, `applegpu_g14s`.
+      var architecture: String?
+      var families: [String]?
+      var simdgroupMatrix: Bool?
+      var bfloat: Bool?
+      var coreCount: Int?
+      var workingSetBytes: UInt64?
+      var maxThreadgroupBytes: Int?
+      var maxThreadgroupThreads: Int?
+      var maxBufferBytes: Int?
     }
-    try set(&name, .name)
-    try set(&architecture, .architecture)
-    try set(&appleFamily, .appleFamily)
-    try set(&metal3, .metal3)
-    try set(&maxThreadgroupMemoryLength, .maxThreadgroupMemoryLength)
-    try set(&maxTotalThreadsPerThreadgroup, .maxTotalThreadsPerThreadgroup)
-    try set(&maxBufferLength, .maxBufferLength)
-    try set(&recommendedMaxWorkingSetSize, .recommendedMaxWorkingSetSize)
-    memoryLimit = try c.decodeIfPresent(Int.self, forKey: .memoryLimit)
-    try set(&absent, .absent)
-    try set(&counterSampling, .counterSampling)
-    failFrom = try c.decodeIfPresent(Int.self, forKey: .failFrom)
-    try set(&failure, .failure)
-    try set(&timeout, .timeout)
-    try set(&compiler, .compiler)
+
+    var compiler: [String]?
+    var capabilities: Capabilities?
+    var absent: Bool?
+    var counterSampling: Bool?
+    var memoryLimitBytes: Int?
+    var failFrom: Int?
+    var failure: Failure?
+    var timeoutMs: Double?
+
+    /// What the environment says now. A text that cannot be read means no device, with a word on stderr.
+    public static func fromEnvironment() -> Overrides {
+      guard let text = ProcessInfo.processInfo.environment[variable], !text.isEmpty else { return Overrides() }
+      do {
+        return try JSONDecoder().decode(Overrides.self, from: Data(text.utf8))
+      } catch {
+        FileHandle.standardError.write(Data("\(variable) is not a configuration: \(error)\n".utf8))
+        return Overrides(absent: true)
+      }
+    }
+
+    init(absent: Bool? = nil) { self.absent = absent }
   }
 
   public static let variable = "TILEWRIGHT_SOFT_METAL"
 
-  /// What the environment says now. A text that cannot be read means no device, with a word on stderr.
-  static func current() -> SoftConfiguration {
-    guard let text = ProcessInfo.processInfo.environment[variable], !text.isEmpty else { return SoftConfiguration() }
-    do {
-      return try JSONDecoder().decode(SoftConfiguration.self, from: Data(text.utf8))
-    } catch {
-      FileHandle.standardError.write(Data("\(variable) is not a configuration: \(error)\n".utf8))
-      var none = SoftConfiguration()
-      none.absent = true
-      return none
-    }
+  public var name = "SoftMetal"
+  public var architecture = "softmetal"
+  public var families: Set<String> = ["apple5", "apple6", "apple7", "apple8", "apple9", "mac2", "metal3"]
+  public var coreCount = 1
+  public var workingSetBytes: UInt64 = 8 << 30
+  public var maxThreadgroupBytes = 32768
+  public var maxThreadgroupThreads = 1024
+  public var maxBufferBytes = 1 << 31
+  /// Bytes of all buffers beyond which no more is given; nil: as the system allows.
+  public var memoryLimitBytes: Int?
+  /// No device at all.
+  public var absent = false
+  public var counterSampling = true
+  /// Every command buffer from this one on (1 is the first) ends with `failure`.
+  public var failFrom: Int?
+  public var failure = Failure.deviceRemoved
+  /// Milliseconds of processor time after which a dispatch counts as hanging.
+  public var timeoutMs = 60_000.0
+  /// Command and arguments of the test bed's compiler; it reads MSL and prints JSON.
+  public var compiler: [String] = []
+
+  public init() {}
+
+  /// Later changes go over earlier ones.
+  public init(_ overrides: [Overrides]) {
+    for each in overrides { apply(each) }
+  }
+
+  private mutating func apply(_ overrides: Overrides) {
+    func set<T>(_ field: inout T, _ value: T?) { if let value { field = value } }
+    set(&compiler, overrides.compiler)
+    set(&absent, overrides.absent)
+    set(&counterSampling, overrides.counterSampling)
+    if let limit = overrides.memoryLimitBytes { memoryLimitBytes = limit }
+    if let first = overrides.failFrom { failFrom = first }
+    set(&failure, overrides.failure)
+    set(&timeoutMs, overrides.timeoutMs)
+    guard let capabilities = overrides.capabilities else { return }
+    set(&name, capabilities.name)
+    set(&architecture, capabilities.architecture)
+    set(&families, capabilities.families.map(Set.init))
+    // The families that have them: Apple7 simdgroup_matrix, Metal 3 bfloat.
+    if capabilities.simdgroupMatrix == false { families.subtract(["apple7", "apple8", "apple9"]) }
+    if capabilities.bfloat == false { families.remove("metal3") }
+    set(&coreCount, capabilities.coreCount)
+    set(&workingSetBytes, capabilities.workingSetBytes)
+    set(&maxThreadgroupBytes, capabilities.maxThreadgroupBytes)
+    set(&maxThreadgroupThreads, capabilities.maxThreadgroupThreads)
+    set(&maxBufferBytes, capabilities.maxBufferBytes)
   }
 }

@@ -2,7 +2,11 @@ import Foundation
 
 /// Every device: one, or none where the configuration says so.
 public func MTLCopyAllDevices() -> [MTLDevice] {
-  let configuration = SoftConfiguration.current()
+  softDevices(SoftConfiguration([.fromEnvironment()]))
+}
+
+/// The same with a program's own wishes.
+public func softDevices(_ configuration: SoftConfiguration) -> [MTLDevice] {
   return configuration.absent ? [] : [SoftDevice(configuration: configuration)]
 }
 
@@ -31,12 +35,12 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
   public var registryID: UInt64 { 1 }
   public var architecture: MTLArchitecture { MTLArchitecture(name: configuration.architecture) }
   public var hasUnifiedMemory: Bool { true }
-  public var recommendedMaxWorkingSetSize: UInt64 { configuration.recommendedMaxWorkingSetSize }
+  public var recommendedMaxWorkingSetSize: UInt64 { configuration.workingSetBytes }
   public var currentAllocatedSize: Int { lock.withLock { allocated } }
-  public var maxBufferLength: Int { configuration.maxBufferLength }
-  public var maxThreadgroupMemoryLength: Int { configuration.maxThreadgroupMemoryLength }
+  public var maxBufferLength: Int { configuration.maxBufferBytes }
+  public var maxThreadgroupMemoryLength: Int { configuration.maxThreadgroupBytes }
   public var maxThreadsPerThreadgroup: MTLSize {
-    let most = configuration.maxTotalThreadsPerThreadgroup
+    let most = configuration.maxThreadgroupThreads
     return MTLSize(width: most, height: most, depth: most)
   }
   public var counterSets: [MTLCounterSet]? { configuration.counterSampling ? [SoftCounterSet()] : nil }
@@ -44,11 +48,7 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
   public var compilations: Int { lock.withLock { compiled } }
 
   public func supportsFamily(_ gpuFamily: MTLGPUFamily) -> Bool {
-    switch gpuFamily {
-    case .metal3: configuration.metal3
-    case .mac2: true
-    default: gpuFamily.rawValue <= MTLGPUFamily.apple1.rawValue - 1 + configuration.appleFamily
-    }
+    configuration.families.contains("\(gpuFamily)")
   }
 
   /// Like Apple's GPUs: between passes, not between the dispatches of one.
@@ -61,7 +61,7 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
   }
 
   public func makeBuffer(length: Int, options: MTLResourceOptions) -> MTLBuffer? {
-    guard length > 0, length <= configuration.maxBufferLength, take(length) else { return nil }
+    guard length > 0, length <= configuration.maxBufferBytes, take(length) else { return nil }
     guard let memory = SoftBuffer.allocate(length) else {
       give(length)
       return nil
@@ -74,7 +74,7 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
     deallocator: ((UnsafeMutableRawPointer, Int) -> Void)?
   ) -> MTLBuffer? {
     let page = Int(getpagesize())
-    guard length > 0, length <= configuration.maxBufferLength, length % page == 0, Int(bitPattern: pointer) % page == 0,
+    guard length > 0, length <= configuration.maxBufferBytes, length % page == 0, Int(bitPattern: pointer) % page == 0,
       take(length)
     else { return nil }
     return SoftBuffer(memory: pointer, length: length, device: self, deallocator: deallocator)
@@ -123,7 +123,7 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
     }
     // What an Apple GPU of that family has no instructions for.
     let source = function.library.source
-    if configuration.appleFamily < 7, source.contains("simdgroup_matrix") || source.contains("simdgroup_float8x8") {
+    if !supportsFamily(.apple7), source.contains("simdgroup_matrix") || source.contains("simdgroup_float8x8") {
       throw failure(
         MTLLibraryErrorDomain, LibraryCode.unsupported.rawValue,
         "\(function.name): simdgroup_matrix needs a GPU of family Apple7 or later")
@@ -149,7 +149,7 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
   /// Count memory; false when there is no more.
   private func take(_ bytes: Int) -> Bool {
     lock.withLock {
-      guard allocated + bytes <= configuration.memoryLimit ?? Int.max else { return false }
+      guard allocated + bytes <= configuration.memoryLimitBytes ?? Int.max else { return false }
       allocated += bytes
       return true
     }

@@ -133,6 +133,6 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
       SoftDispatch(
         kernel: function.name, threadgroups: launch.threadgroups, threads: launch.threads,
         maxThreads: function.kernel.maxThreads ?? 0, constants: function.constants, bindings: bindings,
-        threadgroupMemory: lengths, timeout: device.configuration.timeout))
+        threadgroupMemory: lengths, timeoutMs: device.configuration.timeoutMs))
   }
 }

@@ -96,7 +96,7 @@ final class SoftPipeline: MTLComputePipelineState {
   }
 
   var maxTotalThreadsPerThreadgroup: Int {
-    min(function.kernel.maxThreads ?? Int.max, device.configuration.maxTotalThreadsPerThreadgroup)
+    min(function.kernel.maxThreads ?? Int.max, device.configuration.maxThreadgroupThreads)
   }
   var threadExecutionWidth: Int { 32 }
   /// The test bed learns it while a kernel runs, and refuses one that takes too much then.

@@ -133,6 +133,6 @@ public struct SoftDispatch: @unchecked Sendable {
   public var bindings: [Binding]
   /// Bytes, by `[[threadgroup(n)]]`.
   public var threadgroupMemory: [Int]
-  /// Processor seconds.
-  public var timeout: Double
+  /// Of processor time.
+  public var timeoutMs: Double
 }

@@ -151,7 +151,7 @@ private final class SimtKernel: SoftKernel, @unchecked Sendable {
             request.bindings = bindings.baseAddress
             request.threadgroup_count = UInt32(threadgroupBytes.count)
             request.threadgroup_bytes = threadgroupBytes.baseAddress
-            request.timeout_ms = UInt64(dispatch.timeout * 1000)
+            request.timeout_ms = UInt64(dispatch.timeoutMs)
             request.constant_count = UInt32(constants.count)
             return constants.withUnsafeBufferPointer { constants in
               request.constants = constants.baseAddress
