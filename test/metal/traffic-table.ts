@@ -1,10 +1,12 @@
 import { QuantFormat } from '../../ts/index.ts';
 import { GEMM_TILES, gemm, gemv, gemvT } from '../../ts/kernels/metal/matmul.ts';
 import { type FloatType, type MatmulCase, runMatmul } from './matmul-case.ts';
+import { launch } from './support.ts';
+import { trafficCases } from './traffic-cases.ts';
 
-/** Device traffic and loads of the GEMV kernels, and threadgroup traffic of GEMM, as docs/kernels.md shows them. */
+/** Device traffic of every kernel, and threadgroup traffic of GEMM, as docs/kernels.md shows them. */
 export async function trafficTables(): Promise<string> {
-  return `${[...(await gemvTable()), '', ...(await gemmTable())].join('\n')}\n`;
+  return `${[...(await gemvTable()), '', ...(await gemmTable()), '', ...(await otherTable())].join('\n')}\n`;
 }
 
 const N = 64;
@@ -56,6 +58,30 @@ async function gemmTable(): Promise<string[]> {
           `${per(bytesWritten, 1)} | ${per(counters.threadgroupBarriers * 1000, 1)} |`,
       );
     }
+  }
+  return rows;
+}
+
+async function otherTable(): Promise<string[]> {
+  const rows: string[] = [
+    '| kernel | problem | sectors read / minimum | loaded / minimum | written / minimum | lines per 128 bytes loaded | threadgroup bytes read, written | barriers |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+  ];
+  for (const { name, problem, spec } of trafficCases()) {
+    const { counters } = await launch({ ...spec, orders: ['forward'] });
+    const { device, threadgroup } = counters.spaces;
+    const operands = counters.buffers.filter(({ index }) => index < spec.kernel.bufferNames.length);
+    const minimum = (key: 'distinctBytesRead' | 'distinctBytesWritten') =>
+      operands.reduce((sum, buffer) => sum + buffer[key], 0);
+    const inputs = operands.filter(({ distinctBytesRead }) => distinctBytesRead > 0);
+    const sectors = inputs.reduce((sum, buffer) => sum + 32 * buffer.threadgroupSectors, 0);
+    const read = device.bytesRead / minimum('distinctBytesRead');
+    const written = device.bytesWritten / minimum('distinctBytesWritten');
+    rows.push(
+      `| ${name} | ${problem} | ${(sectors / minimum('distinctBytesRead')).toFixed(3)} | ${read.toFixed(3)} | ${written.toFixed(3)} | ` +
+        `${((device.readLines * 128) / device.bytesRead).toFixed(2)} | ` +
+        `${threadgroup.bytesRead}, ${threadgroup.bytesWritten} | ${counters.threadgroupBarriers} |`,
+    );
   }
   return rows;
 }
