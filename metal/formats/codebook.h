@@ -7,7 +7,8 @@ namespace tw {
 constant char iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 struct IQ4_NL {
-  enum : uint { block = 32, bytes = 18, parts = 8, run = 2, runs = 2, step = 16, element = 1 };
+  TW_IQ4_NL_BLOCK;
+  enum : uint { run = 2, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -20,7 +21,8 @@ struct IQ4_NL {
 
 /// 136 bytes, aligned to 8.
 struct IQ4_XS {
-  enum : uint { block = 256, bytes = 136, parts = 32, run = 4, runs = 2, step = 16, element = 1 };
+  TW_IQ4_XS_BLOCK;
+  enum : uint { run = 4, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 32 * (part / 4) + 4 * (part % 4); }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -35,7 +37,8 @@ struct IQ4_XS {
 
 /// 17 bytes: nothing is aligned. w = 2^(e - 128) * twice the e2m1 value, which is a whole number.
 struct MXFP4 {
-  enum : uint { block = 32, bytes = 17, parts = 8, run = 2, runs = 2, step = 16, element = 1 };
+  TW_MXFP4_BLOCK;
+  enum : uint { run = 2, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static float value(uint q) {

@@ -5,7 +5,8 @@
 namespace tw {
 
 struct Q4_0 {
-  enum : uint { block = 32, bytes = 18, parts = 8, run = 2, runs = 2, step = 16, element = 1 };
+  TW_Q4_0_BLOCK;
+  enum : uint { run = 2, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -17,7 +18,8 @@ struct Q4_0 {
 };
 
 struct Q4_1 {
-  enum : uint { block = 32, bytes = 20, parts = 8, run = 2, runs = 2, step = 16, element = 1 };
+  TW_Q4_1_BLOCK;
+  enum : uint { run = 2, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -31,7 +33,8 @@ struct Q4_1 {
 };
 
 struct Q5_0 {
-  enum : uint { block = 32, bytes = 22, parts = 8, run = 2, runs = 2, step = 16, element = 1 };
+  TW_Q5_0_BLOCK;
+  enum : uint { run = 2, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -46,7 +49,8 @@ struct Q5_0 {
 /// 24 bytes, aligned to 8. (Loads of 8 bytes of codes would halve the loads, but then the lanes' activations lie 64
 /// bytes apart: four times the lines.)
 struct Q5_1 {
-  enum : uint { block = 32, bytes = 24, parts = 8, run = 2, runs = 2, step = 16, element = 1 };
+  TW_Q5_1_BLOCK;
+  enum : uint { run = 2, runs = 2, step = 16, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -61,7 +65,8 @@ struct Q5_1 {
 };
 
 struct Q8_0 {
-  enum : uint { block = 32, bytes = 34, parts = 16, run = 2, runs = 1, step = 0, element = 1 };
+  TW_Q8_0_BLOCK;
+  enum : uint { run = 2, runs = 1, step = 0, element = 1 };
   static uint start(uint part) { return 2 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {

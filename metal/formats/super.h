@@ -5,7 +5,8 @@
 namespace tw {
 
 struct Q2_K {
-  enum : uint { block = 256, bytes = 84, parts = 32, run = 2, runs = 4, step = 32, element = 1 };
+  TW_Q2_K_BLOCK;
+  enum : uint { run = 2, runs = 4, step = 32, element = 1 };
   static uint start(uint part) { return 128 * (part / 16) + 2 * (part % 16); }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -20,7 +21,8 @@ struct Q2_K {
 };
 
 struct Q3_K {
-  enum : uint { block = 256, bytes = 110, parts = 32, run = 2, runs = 4, step = 32, element = 1 };
+  TW_Q3_K_BLOCK;
+  enum : uint { run = 2, runs = 4, step = 32, element = 1 };
   static uint start(uint part) { return 128 * (part / 16) + 2 * (part % 16); }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -53,7 +55,8 @@ METAL_FUNC float2 scale_and_min(uint4 head, uint s) {
 
 /// 144 bytes, aligned to 16: a load of 16 bytes and one of 8 give 16 weights.
 struct Q4_K {
-  enum : uint { block = 256, bytes = 144, parts = 16, run = 8, runs = 2, step = 32, element = 1 };
+  TW_Q4_K_BLOCK;
+  enum : uint { run = 8, runs = 2, step = 32, element = 1 };
   static uint start(uint part) { return 64 * (part / 4) + 8 * (part % 4); }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -64,7 +67,8 @@ struct Q4_K {
 };
 
 struct Q5_K {
-  enum : uint { block = 256, bytes = 176, parts = 16, run = 8, runs = 2, step = 32, element = 1 };
+  TW_Q5_K_BLOCK;
+  enum : uint { run = 8, runs = 2, step = 32, element = 1 };
   static uint start(uint part) { return 64 * (part / 4) + 8 * (part % 4); }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {
@@ -79,7 +83,8 @@ struct Q5_K {
 
 /// 210 bytes: words of 4 bytes are read as two of 2.
 struct Q6_K {
-  enum : uint { block = 256, bytes = 210, parts = 32, run = 4, runs = 2, step = 64, element = 1 };
+  TW_Q6_K_BLOCK;
+  enum : uint { run = 4, runs = 2, step = 64, element = 1 };
   static uint start(uint part) { return 128 * (part / 16) + 4 * (part % 16); }
   static long pitch(long) { return bytes; }
   static uint word(device const uchar* at, bool wide) { return read_u16(at, wide) | (read_u16(at + 2, wide) << 16); }
@@ -94,7 +99,8 @@ struct Q6_K {
 };
 
 struct Q8_K {
-  enum : uint { block = 256, bytes = 292, parts = 32, run = 4, runs = 2, step = 128, element = 1 };
+  TW_Q8_K_BLOCK;
+  enum : uint { run = 4, runs = 2, step = 128, element = 1 };
   static uint start(uint part) { return 4 * part; }
   static long pitch(long) { return bytes; }
   static void decode(device const uchar* at, uint position, bool wide, thread float* w) {

@@ -1,16 +1,11 @@
 import { type LaunchGeometry, stridedRange } from '../declare.ts';
 import { dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
 import { ceilDiv, declareMetalKernel, MAX_INT } from './declare.ts';
-import { blockAlignment, typeName } from './weights.ts';
+import { blockAlignment, shareOf, typeName } from './weights.ts';
 
 const GROUP = 128;
-/** Elements of dst that one thread writes: its share of a block, see `parts` in metal/formats. */
-const PER_THREAD: Readonly<Record<string, number>> = {
-  ...{ q8_0: 2, q4_0: 4, q4_1: 4, q5_0: 4, q5_1: 4, iq4_nl: 4, mxfp4: 4 },
-  ...{ q2_k: 8, q3_k: 8, q6_k: 8, q8_k: 8, iq4_xs: 8, q4_k: 16, q5_k: 16 },
-};
-const perThread = (type: number, vector: number) =>
-  isFormatId(type) ? PER_THREAD[formatOfId(type).name]! : vector === 0 ? 1 : 4;
+/** Elements of dst that one thread writes. */
+const perThread = (type: number, vector: number) => (isFormatId(type) ? shareOf(type) : vector === 0 ? 1 : 4);
 const grid = (k: number, rows: number, type: number, vector: number): LaunchGeometry => ({
   threadgroups: [ceilDiv(k / perThread(type, vector), GROUP), rows, 1],
   threads: [GROUP, 1, 1],
