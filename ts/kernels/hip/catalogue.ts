@@ -1,13 +1,21 @@
 import { hipCopy } from './copy.ts';
 import type { AnyHipKernel } from './declare.ts';
+import { hipGemmDense, hipGemvDense } from './dense.ts';
+import { hipGemm } from './gemm.ts';
 import { hipGemv } from './gemv.ts';
 import { hipQuantizeQ8 } from './quantize.ts';
+import { hipDequantize, hipGetRows } from './rows.ts';
 import { hipSoftmax } from './softmax.ts';
 
 /** Every HIP kernel. Ids begin at 512, apart from the tables of the other back ends. */
 export const HIP_KERNELS: readonly AnyHipKernel[] = [
   hipQuantizeQ8,
   hipGemv,
+  hipGemm,
+  hipGemmDense,
+  hipGemvDense,
   hipSoftmax,
+  hipDequantize,
+  hipGetRows,
   hipCopy,
 ] as unknown as readonly AnyHipKernel[];

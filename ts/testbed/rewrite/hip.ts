@@ -181,7 +181,7 @@ class HipRewriter {
       const bracket = words.findIndex((t) => t.source === '[');
       const nameAt = bracket === -1 ? words.length - 1 : bracket - 1;
       const name = words[nameAt];
-      if (name?.kind !== 'id' || words.some((t) => t.source === '=' || t.source === ',')) {
+      if (name?.kind !== 'id' || this.#severalOrInitialised(from, to)) {
         this.#scan.fail(i, 'a __shared__ declaration that is not understood: one variable each, no initialiser');
       }
       const type = textOf(words.slice(0, nameAt));
@@ -200,6 +200,17 @@ class HipRewriter {
       i = to;
     }
     return dynamic;
+  }
+
+  /** A comma or an `=` outside of brackets and template arguments. */
+  #severalOrInitialised(from: number, to: number): boolean {
+    for (let i = from; i < to; i++) {
+      const text = this.#scan.at(i);
+      if (text === ',' || text === '=') return true;
+      if (/^[([{]$/.test(text)) i = this.#scan.match[i]!;
+      else if (text === '<') i = this.#scan.angle(i) ?? i;
+    }
+    return false;
   }
 
   #collect(): void {

@@ -236,6 +236,32 @@ typedef struct {
 TW_CHECK_SIZE(tw_hip_softmax_params, 344);
 
 typedef struct {
+  tw_u32 n;
+  tw_u32 k;
+  tw_i64 src_row_bytes;
+  tw_i64 dst_stride[2];
+  tw_u32 dst_dtype;
+  tw_u32 dst_vector;
+  tw_u32 blocks;
+} tw_hip_dequantize_params;
+TW_CHECK_SIZE(tw_hip_dequantize_params, 48);
+
+typedef struct {
+  tw_i64 rows;
+  tw_u32 k;
+  tw_u32 count;
+  tw_i64 src_stride[2];
+  tw_i64 index_stride;
+  tw_i64 dst_stride[2];
+  tw_u32 src_dtype;
+  tw_u32 dst_dtype;
+  tw_u32 src_vector;
+  tw_u32 dst_vector;
+  tw_u32 blocks;
+} tw_hip_get_rows_params;
+TW_CHECK_SIZE(tw_hip_get_rows_params, 80);
+
+typedef struct {
   tw_i64 shape[8];
   tw_i64 src_stride[8];
   tw_i64 dst_stride[8];

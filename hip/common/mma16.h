@@ -1,0 +1,116 @@
+// Matrix instructions on 16-bit floats with f32 sums: 16 x 16 tiles, 16 along k, from rows in LDS. TW_MMA_F16 and
+// TW_MMA_BF16 tell which the target has. Where a lane's share of k lies is the same for both sides, and so does not
+// matter.
+#pragma once
+#include "memory.h"
+
+namespace tw {
+
+typedef float f32x8 __attribute__((ext_vector_type(8)));
+typedef _Float16 f16x4 __attribute__((ext_vector_type(4)));
+typedef _Float16 f16x8 __attribute__((ext_vector_type(8)));
+typedef _Float16 f16x16 __attribute__((ext_vector_type(16)));
+typedef short i16x4 __attribute__((ext_vector_type(4)));
+typedef short i16x8 __attribute__((ext_vector_type(8)));
+typedef short i16x16 __attribute__((ext_vector_type(16)));
+
+#if defined(TW_AMD) && defined(__GFX11__) && TW_WAVE == 32
+#define TW_MMA_F16 1
+#define TW_MMA_BF16 1
+/// RDNA 3 wants both halves of a wave to hold whole rows.
+struct Mma16 {
+  enum : u32 { sums = 8 };
+  struct Operand {
+    u32x4 low, high;
+  };
+  typedef f32x8 Sums;
+  static TW_MEMBER u32 row(u32 lane, u32 i) { return 2 * i + lane / 16; }
+  static TW_MEMBER u32 column(u32 lane, u32) { return lane % 16; }
+  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
+    const u32x4* from = (const u32x4*)(rows + lane % 16 * stride);
+    return {from[0], from[1]};
+  }
+  static TW_MEMBER Sums f16(Operand a, Operand b, Sums c) {
+    return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(bits_as<f16x16>(a), bits_as<f16x16>(b), c);
+  }
+  static TW_MEMBER Sums bf16(Operand a, Operand b, Sums c) {
+    return __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(bits_as<i16x16>(a), bits_as<i16x16>(b), c);
+  }
+};
+#elif defined(TW_AMD) && defined(__GFX12__) && TW_WAVE == 32
+#define TW_MMA_F16 1
+#define TW_MMA_BF16 1
+struct Mma16 {
+  enum : u32 { sums = 8 };
+  typedef u32x4 Operand;
+  typedef f32x8 Sums;
+  static TW_MEMBER u32 row(u32 lane, u32 i) { return 8 * (lane / 16) + i; }
+  static TW_MEMBER u32 column(u32 lane, u32) { return lane % 16; }
+  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
+    return *(const Operand*)(rows + lane % 16 * stride + lane / 16 * 16);
+  }
+  static TW_MEMBER Sums f16(Operand a, Operand b, Sums c) {
+    return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(bits_as<f16x8>(a), bits_as<f16x8>(b), c);
+  }
+  static TW_MEMBER Sums bf16(Operand a, Operand b, Sums c) {
+    return __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32_gfx12(bits_as<i16x8>(a), bits_as<i16x8>(b), c);
+  }
+};
+#elif defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__)
+#define TW_MMA_F16 1
+#if !defined(__gfx908__)
+#define TW_MMA_BF16 1  // CDNA 1 multiplies bfloats two by two only
+#endif
+struct Mma16 {
+  enum : u32 { sums = 4 };
+  typedef u32x2 Operand;
+  typedef f32x4 Sums;
+  static TW_MEMBER u32 row(u32 lane, u32 i) { return 4 * (lane / 16) + i; }
+  static TW_MEMBER u32 column(u32 lane, u32) { return lane % 16; }
+  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
+    return *(const Operand*)(rows + lane % 16 * stride + lane / 16 * 8);
+  }
+  static TW_MEMBER Sums f16(Operand a, Operand b, Sums c) {
+    return __builtin_amdgcn_mfma_f32_16x16x16f16(bits_as<f16x4>(a), bits_as<f16x4>(b), c, 0, 0, 0);
+  }
+#if defined(TW_MMA_BF16)
+  static TW_MEMBER Sums bf16(Operand a, Operand b, Sums c) {
+    return __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(bits_as<i16x4>(a), bits_as<i16x4>(b), c, 0, 0, 0);
+  }
+#endif
+};
+#elif defined(TW_NVIDIA)
+#define TW_MMA_F16 1
+#define TW_MMA_BF16 1
+/// Two mma.m16n8k16: sums 0..3 are columns 0..7 of the tile, 4..7 the others.
+struct Mma16 {
+  enum : u32 { sums = 8 };
+  struct Operand {
+    u32 word[4];
+  };
+  typedef f32x8 Sums;
+  static TW_MEMBER u32 row(u32 lane, u32 i) { return lane / 4 + 8 * (i / 2 % 2); }
+  static TW_MEMBER u32 column(u32 lane, u32 i) { return 8 * (i / 4) + lane % 4 * 2 + i % 2; }
+  /// Words 0, 1: rows 0..7 and 8..15 of the first 8 along k; 2, 3: of the others.
+  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
+    const u8* from = rows + lane / 4 * stride + lane % 4 * 4;
+    return {*(const u32*)from, *(const u32*)(from + 8 * stride), *(const u32*)(from + 16),
+            *(const u32*)(from + 8 * stride + 16)};
+  }
+#define TW_MMA(name, type)                                                                                           \
+  static TW_MEMBER Sums name(const Operand& a, const Operand& b, Sums c) {                                           \
+    TW_UNROLL for (u32 n = 0; n < 2; n++) {                                                                          \
+      __asm__("mma.sync.aligned.m16n8k16.row.col.f32." type "." type                                                 \
+              ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                                 \
+              : "+f"(c[4 * n]), "+f"(c[4 * n + 1]), "+f"(c[4 * n + 2]), "+f"(c[4 * n + 3])                           \
+              : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[n]), "r"(b.word[2 + n])); \
+    }                                                                                                                \
+    return c;                                                                                                        \
+  }
+  TW_MMA(f16, "f16")
+  TW_MMA(bf16, "bf16")
+#undef TW_MMA
+};
+#endif
+
+}  // namespace tw
