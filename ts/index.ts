@@ -1,5 +1,6 @@
 // The public API. Files inside the package import from each other, never from here.
 export type { CpuOptions } from './backends/cpu/cpu.ts';
+export type { MetalOptions } from './backends/metal/metal.ts';
 export { type OpenDeviceOptions, openDevice } from './backends/open.ts';
 export type {
   Backend,
@@ -26,6 +27,7 @@ export {
 export type { CustomMatmulCall, CustomMatmulKernel } from './dispatch/custom.ts';
 export { type DispatcherOptions, type EncodedMatmul, MatmulDispatcher, type Selection } from './dispatch/dispatcher.ts';
 export type { CandidateVerdict, Explanation } from './dispatch/explain.ts';
+export type { CustomMetalKernel } from './dispatch/metal/custom.ts';
 export type { MatmulProblem } from './dispatch/problem.ts';
 export type { TuningEntry } from './dispatch/tuning.ts';
 export { type ErrorCode, type ErrorDetails, TilewrightError } from './errors.ts';
@@ -42,6 +44,8 @@ export {
   writeGGUF,
 } from './gguf/index.ts';
 export { KERNELS } from './kernels/catalogue.ts';
+export type { LaunchGeometry } from './kernels/declare.ts';
+export type { FunctionConstant } from './kernels/metal/declare.ts';
 export type { Activation } from './kernels/types.ts';
 export { AsyncKernelLauncher, type LaunchHandle } from './ops/async-launcher.ts';
 export {

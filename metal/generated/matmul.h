@@ -22,6 +22,12 @@ constant uint fc_columns [[function_constant(15)]];
 constant uint fc_tile [[function_constant(16)]];
 constant uint fc_tile_dtype [[function_constant(17)]];
 constant uint fc_whole [[function_constant(18)]];
+constant bool has_scale [[function_constant(19)]];
+constant bool has_zero [[function_constant(20)]];
+constant bool has_offset [[function_constant(21)]];
+constant bool has_gate_scale [[function_constant(22)]];
+constant bool has_gate_zero [[function_constant(23)]];
+constant bool has_gate_offset [[function_constant(24)]];
 
 #define TW_MATMUL_ARGUMENTS \
   device const uchar* a [[buffer(0)]], \
@@ -31,7 +37,13 @@ constant uint fc_whole [[function_constant(18)]];
   device const uchar* residual [[buffer(4), function_constant(has_residual)]], \
   device const uchar* gate [[buffer(5), function_constant(has_gate)]], \
   device const uchar* gate_bias [[buffer(6), function_constant(has_gate_bias)]], \
-  constant tw_matmul_params& p [[buffer(7)]]
+  device const uchar* scale [[buffer(7), function_constant(has_scale)]], \
+  device const uchar* zero [[buffer(8), function_constant(has_zero)]], \
+  device const uchar* offset [[buffer(9), function_constant(has_offset)]], \
+  device const uchar* gate_scale [[buffer(10), function_constant(has_gate_scale)]], \
+  device const uchar* gate_zero [[buffer(11), function_constant(has_gate_zero)]], \
+  device const uchar* gate_offset [[buffer(12), function_constant(has_gate_offset)]], \
+  constant tw_matmul_params& p [[buffer(13)]]
 
 // For functions that kernels share: the same as parameters, and the kernel's as values for them.
 #define TW_MATMUL_PARAMETERS \
@@ -42,5 +54,11 @@ constant uint fc_whole [[function_constant(18)]];
   device const uchar* residual, \
   device const uchar* gate, \
   device const uchar* gate_bias, \
+  device const uchar* scale, \
+  device const uchar* zero, \
+  device const uchar* offset, \
+  device const uchar* gate_scale, \
+  device const uchar* gate_zero, \
+  device const uchar* gate_offset, \
   constant tw_matmul_params& p
-#define TW_MATMUL_PASSED a, b, out, bias, residual, gate, gate_bias, p
+#define TW_MATMUL_PASSED a, b, out, bias, residual, gate, gate_bias, scale, zero, offset, gate_scale, gate_zero, gate_offset, p

@@ -1,7 +1,15 @@
 import { afterEach, expect, it } from 'vitest';
 import { registerTernary, ternaryMatmul } from '../../docs/examples/ternary-format.ts';
-import { type CustomMatmulKernel, dequantize, MatmulDispatcher, MatmulVariant, quantize } from '../../ts/index.ts';
-import { testDevice } from '../support/device.ts';
+import { ternaryOnMetal } from '../../docs/examples/ternary-metal.ts';
+import {
+  type CustomMatmulKernel,
+  dequantize,
+  MatmulDispatcher,
+  MatmulVariant,
+  quantize,
+  type TilewrightError,
+} from '../../ts/index.ts';
+import { BACKEND, testDevice } from '../support/device.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
 import { uniform } from '../support/values.ts';
 
@@ -44,6 +52,71 @@ it('multiplies a format that the package does not know once format and kernel ar
   });
   const result = await dispatcher.matmul(call);
   expect(firstMiss(await result.read(), expected.values, expected.bounds)).toBeNull();
+});
+
+it.runIf(BACKEND === 'metal')('runs a plug-in as the Metal kernel that it brings', async () => {
+  undo.push(registerTernary());
+  const dispatcher = new MatmulDispatcher(device);
+  const { run: _, ...shaderOnly } = ternaryOnMetal;
+  undo.push(dispatcher.register(shaderOnly));
+  const [batch, m, n, k] = [2, 3, 5, 192];
+  const bytes = [1, 2].map((seed) => quantize('ternary64', uniform(n * k, seed)));
+  const [b, gate] = bytes.map((data) => device.quantized(data, { format: 'ternary64', shape: [n, k] }));
+  const values = uniform(batch * m * k, 3);
+  const a = device.tensor(values, { shape: [batch, m, k] });
+  const bias = uniform(n, 4);
+  const out = device.empty([batch, n, m], { dtype: 'f16' }).transpose();
+  const call = { a, b: b!, gate: gate!, bias: device.tensor(bias, { shape: [n] }), activation: 'gelu', out } as const;
+  expect(dispatcher.encode(call).commands.map(({ type }) => type)).toEqual(['kernel']);
+  await dispatcher.matmul(call);
+  const [weights, gateWeights] = bytes.map((data) => dequantize('ternary64', data));
+  const expected = referenceMatmul({
+    ...{ batch, m, n, k, a: values, b: weights!, gate: gateWeights!, bias, alpha: 1, beta: 0 },
+    ...{ activation: 'gelu', outDType: 'f16', fast: false },
+  });
+  expect(firstMiss(await out.read(), expected.values, expected.bounds)).toBeNull();
+});
+
+it.runIf(BACKEND === 'metal')("shows where a plug-in's shader is wrong, with the line", async () => {
+  const dispatcher = new MatmulDispatcher(device);
+  const shader = (source: string, more: object = {}) => ({
+    name: 'own',
+    supports: () => true as const,
+    metal: {
+      source,
+      entry: 'own',
+      geometry: () => ({ threadgroups: [1, 1, 1] as const, threads: [32, 1, 1] as const }),
+      ...more,
+    },
+  });
+  const source = '#include "generated/matmul.h"\nkernel void own(TW_MATMUL_ARGUMENTS) {\n  out[0] = nothing;\n}\n';
+  const args = { a: device.empty([1, 2]), b: device.empty([2, 2]) };
+  const failure = async (kernel: CustomMatmulKernel) => {
+    const remove = dispatcher.register(kernel);
+    const error = await dispatcher.matmul(args).catch((caught: unknown) => caught);
+    remove();
+    return error as TilewrightError;
+  };
+  const compile = await failure(shader(source));
+  expect(compile.code).toBe('ERR_KERNEL_COMPILE');
+  expect(compile.message).toMatch(/own\.metal:3:[\s\S]*nothing[\s\S]*\n {2}3 \| {3}out\[0\] = nothing;/);
+  const right = source.replace('nothing', '0');
+  expect(await failure(shader(right, { entry: 'other' }))).toMatchObject({ code: 'ERR_KERNEL_UNKNOWN' });
+  const grid = { threadgroups: [1, 1, 1], threads: [2048, 1, 1] };
+  expect(await failure(shader(right, { geometry: () => grid }))).toMatchObject({ code: 'ERR_KERNEL_LAUNCH' });
+  const constants = () => [{ index: 3, type: 'uint', value: 1 }];
+  expect(await failure(shader(right, { constants }))).toMatchObject({ code: 'ERR_CUSTOM_KERNEL' });
+  const throws = () => {
+    throw new Error('no grid');
+  };
+  expect((await failure(shader(right, { geometry: throws }))).message).toContain('no grid');
+});
+
+it('refuses a plug-in that has nothing for the back end', () => {
+  const dispatcher = new MatmulDispatcher(device);
+  undo.push(dispatcher.register({ name: 'empty', supports: () => true }));
+  const { candidates } = dispatcher.explain({ a: device.empty([1, 2]), b: device.empty([2, 2]) });
+  expect(candidates.find(({ kernel }) => kernel === 'empty')).toMatchObject({ verdict: 'refused' });
 });
 
 it('runs plug-ins on strided, transposed and batched operands', async () => {

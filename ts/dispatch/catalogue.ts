@@ -3,6 +3,7 @@ import type { DeviceBuffer } from '../device/buffer.ts';
 import type { Command } from '../device/command-list.ts';
 import type { Tensor } from '../device/tensor.ts';
 import type { MatmulArgs, MatmulVariant } from './args.ts';
+import type { CustomMatmulKernel } from './custom.ts';
 import type { MatmulProblem } from './problem.ts';
 import type { TuningEntry, TuningLimits } from './tuning.ts';
 
@@ -58,4 +59,10 @@ export interface MatmulCatalogue<P extends Plan = Plan> {
   plan(problem: MatmulProblem, kernel: string, capabilities: Capabilities, tuning: TuningEntry): P;
   /** Runs at every call. */
   commands(plan: P, call: MatmulCall): Command[];
+  /** Plug-ins that bring a kernel of this back end; others run on the JavaScript thread. */
+  readonly custom?: {
+    has(kernel: CustomMatmulKernel): boolean;
+    /** As `plan`, for a plug-in that `has` said yes to. */
+    plan(kernel: CustomMatmulKernel, problem: MatmulProblem, capabilities: Capabilities): P;
+  };
 }

@@ -5,6 +5,7 @@ import { TilewrightError } from '../errors.ts';
 import type { Activation } from '../kernels/types.ts';
 import type { QuantFormatInfo } from '../tensor/quant-format.ts';
 import type { AffineQuantization, MatmulArgs, Weights } from './args.ts';
+import type { CustomMetalKernel } from './metal/custom.ts';
 import type { MatmulProblem } from './problem.ts';
 
 /** One batch entry as a plug-in kernel sees it. */
@@ -34,10 +35,12 @@ export interface CustomMatmulKernel {
    */
   readonly priority?: number;
   /**
-   * CPU back end: compute `call.out`. alpha, bias, gate, activation, residual, strides and batches are handled around
-   * it, so a kernel is only the product itself.
+   * Compute `call.out` on the JavaScript thread: on the CPU, and where a GPU back end has nothing better. alpha, bias,
+   * gate, activation, residual, strides and batches are handled around it, so a kernel is only the product itself.
    */
-  run(call: CustomMatmulCall): void | Promise<void>;
+  readonly run?: (call: CustomMatmulCall) => void | Promise<void>;
+  /** The Metal back end's kernel; it stores the whole result, epilogue included. */
+  readonly metal?: CustomMetalKernel;
 }
 
 /** A command that runs the kernel and applies the epilogue. */
@@ -66,7 +69,7 @@ export function customCommand(
 
 async function runCustom(kernel: CustomMatmulKernel, problem: MatmulProblem, args: MatmulArgs, out: Tensor) {
   await hostMatmul(problem, args, out, {
-    run: (call) => kernel.run(call),
+    run: (call) => kernel.run!(call),
     weights: (weights, quantization, batch) => {
       if (quantization === undefined) return readWeights(weights, batch, args.transposeB ?? false);
       throw new TilewrightError('ERR_CUSTOM_KERNEL', `Kernel "${kernel.name}" cannot take affine weights.`);

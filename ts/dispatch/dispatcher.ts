@@ -168,8 +168,8 @@ export class MatmulDispatcher implements Disposable {
     const known = this.#cache.find(args, this.precision);
     if (known !== undefined) return known;
     const problem = describe(args, this.precision);
-    const { verdicts, choice } = this.#judge(problem, args.variant);
-    if (choice === null) {
+    const { verdicts, taken } = this.#judge(problem, args.variant);
+    if (taken === null) {
       throw new TilewrightError(
         'ERR_NO_KERNEL',
         `No kernel may run this matmul${args.variant ? ` as ${args.variant}` : ''}.\n${explanation(problem, verdicts)}`,
@@ -177,7 +177,9 @@ export class MatmulDispatcher implements Disposable {
       );
     }
     const { variant, kernel, reason } = verdicts.find(({ verdict }) => verdict === 'chosen')!;
-    const result: Choice = Object.freeze({ variant, kernel, reason, problem, ...choice });
+    const { custom } = taken;
+    const plan = this.#plan(custom, problem, kernel);
+    const result: Choice = Object.freeze({ variant, kernel, reason, problem, plan, custom });
     this.#cache.add(result);
     return result;
   }
@@ -195,6 +197,8 @@ export class MatmulDispatcher implements Disposable {
       yields: wanted === candidate.variant ? null : candidate.yields(problem, this.tuning, capabilities),
       because: () => candidate.because(problem, this.tuning, capabilities),
     }));
+    const runs = (kernel: CustomMatmulKernel) =>
+      kernel.run !== undefined || this.#catalogue.custom?.has(kernel) === true;
     const custom = [...this.#custom.values()].map((kernel) => {
       const supports = kernel.supports(problem);
       return {
@@ -202,7 +206,10 @@ export class MatmulDispatcher implements Disposable {
         kernel: kernel.name,
         priority: kernel.priority ?? 1,
         custom: kernel,
-        refused: forced(MatmulVariant.Custom) ?? (supports === true ? null : supports),
+        refused:
+          forced(MatmulVariant.Custom) ??
+          (runs(kernel) ? null : `it has no kernel for the ${this.device.backend} back end, and no run()`) ??
+          (supports === true ? null : supports),
         yields: null,
         because: () => `plug-in of priority ${kernel.priority ?? 1} that supports this problem`,
       };
@@ -218,14 +225,15 @@ export class MatmulDispatcher implements Disposable {
       const reason = entry.yields ?? `${taken!.variant} (${taken!.kernel}) comes first`;
       return { variant, kernel, verdict: 'passed over', reason };
     });
-    const choice =
-      taken === null
-        ? null
-        : {
-            custom: taken.custom,
-            plan: taken.custom === null ? this.#catalogue.plan(problem, taken.kernel, capabilities, this.tuning) : null,
-          };
-    return { verdicts, choice };
+    return { verdicts, taken };
+  }
+
+  /** Null for a plug-in that runs on the JavaScript thread. */
+  #plan(custom: CustomMatmulKernel | null, problem: MatmulProblem, kernel: string): Plan | null {
+    const { capabilities } = this.device;
+    if (custom === null) return this.#catalogue.plan(problem, kernel, capabilities, this.tuning);
+    const own = this.#catalogue.custom;
+    return own?.has(custom) ? own.plan(custom, problem, capabilities) : null;
   }
 
   /** Working space; lists run in order, so one serves all. */

@@ -20,15 +20,23 @@ import { fittingTiles } from './shapes.ts';
 
 const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
 
-/** What no shader reads. */
-const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDType, biasDType, m, n, k }) => {
-  if (affine !== null || gateAffine !== null) return 'affine integer weights are not read by shaders';
-  if (!FLOATS.includes(aDType)) return `a is ${aDType}; shaders read f32, f16 and bf16`;
-  if (!FLOATS.includes(bDType)) return `b is ${bDType}; shaders read f32, f16, bf16 and block formats`;
-  if (!FLOATS.includes(residualDType) || !FLOATS.includes(biasDType)) return 'bias and residual are floats';
-  if (Math.max(m, n, k) > MAX_INT) return 'shaders count m, n and k in 32 bits';
-  return null;
+/** What no shader takes. */
+const refuseSizes: Rule = ({ residualDType, biasDType, m, n, k }) => {
+  if (!FLOATS.includes(residualDType) || !FLOATS.includes(biasDType)) return 'shaders add bias and residual as floats';
+  return Math.max(m, n, k) > MAX_INT ? 'shaders count m, n and k in 32 bits' : null;
 };
+/** What is metal_gemv_affine's alone. */
+const affineReason = ({ aDType, bDType, affine, gateAffine }: MatmulProblem): string | null => {
+  if (affine !== null || gateAffine !== null) return 'the weights are affine';
+  if (!FLOATS.includes(aDType)) return `a is ${aDType}`;
+  return FLOATS.includes(bDType) ? null : `b is ${bDType}`;
+};
+const refuseOperands: Rule = (problem, capabilities) => {
+  const reason = affineReason(problem);
+  return reason === null ? refuseSizes(problem, capabilities) : `${reason}, which metal_gemv_affine reads`;
+};
+const refuseFloats: Rule = (problem) =>
+  affineReason(problem) === null ? 'neither operand is of integers: other kernels serve' : null;
 
 /** Weights of which neighbours in memory belong to neighbouring columns: a [k, n] matrix as it stands. */
 export const alongRows = ({ b }: MatmulProblem): boolean => b.strides[0] === 1 && b.strides[1] !== 1;
@@ -89,6 +97,10 @@ export const CANDIDATES: readonly Candidate[] = [
   candidate(MatmulVariant.GemmTiled, 'metal_gemm_threads', [refuseOperands, refuseQuantized, needsTiles(false)], {
     yields: beside,
     because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}), and the device has no simdgroup_matrix`,
+  }),
+  candidate(MatmulVariant.Gemv, 'metal_gemv_affine', [refuseSizes, refuseQuantized, refuseFloats], {
+    yields: never,
+    because: (problem) => `${affineReason(problem)}: elements are decoded one at a time, f32 sums`,
   }),
   reference(HOST_REFERENCE, 'float64 on the JavaScript thread'),
 ];

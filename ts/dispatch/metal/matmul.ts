@@ -1,5 +1,6 @@
 import type { MatmulCatalogue } from '../catalogue.ts';
 import { CANDIDATES } from './candidates.ts';
+import { customPlan } from './custom.ts';
 import { commands, type MetalPlan, makePlan } from './plan.ts';
 import { defaultTuning, LIMITS } from './tuning.ts';
 
@@ -10,4 +11,5 @@ export const metalMatmul: MatmulCatalogue<MetalPlan> = {
   defaultTuning,
   plan: makePlan,
   commands,
+  custom: { has: (kernel) => kernel.metal !== undefined, plan: customPlan },
 };

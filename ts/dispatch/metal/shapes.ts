@@ -99,7 +99,7 @@ export interface GemvShape {
 }
 
 /** Most simdgroups of one threadgroup, a power of two. */
-function mostSimdgroups({ maxThreadgroupThreads = SIMD * MAX_SIMDGROUPS }: Capabilities): number {
+export function mostSimdgroups({ maxThreadgroupThreads = SIMD * MAX_SIMDGROUPS }: Capabilities): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, Math.min(MAX_SIMDGROUPS, Math.floor(maxThreadgroupThreads / SIMD)))));
 }
 

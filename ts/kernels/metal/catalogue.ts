@@ -1,6 +1,6 @@
 import { copy } from './copy.ts';
 import type { AnyMetalKernel } from './declare.ts';
-import { gemm, gemmThreads, gemv, gemvT } from './matmul.ts';
+import { gemm, gemmThreads, gemv, gemvAffine, gemvT } from './matmul.ts';
 import { dequantize, getRows } from './rows.ts';
 import { softmax } from './softmax.ts';
 
@@ -14,4 +14,5 @@ export const METAL_KERNELS: readonly AnyMetalKernel[] = [
   dequantize,
   getRows,
   copy,
+  gemvAffine,
 ] as unknown as readonly AnyMetalKernel[];

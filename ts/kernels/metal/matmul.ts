@@ -1,15 +1,11 @@
-import type { BufferUse, ByteRange, LaunchGeometry } from '../declare.ts';
+import type { BufferUse, LaunchGeometry } from '../declare.ts';
 import { denseExtents, MATMUL_BUFFERS, MATMUL_CONSTANTS, MATMUL_PARAMS, type MatmulParams } from '../matmul.ts';
 import { ACTIVATIONS, dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
 import { type Alignment, ceilDiv, declareMetalKernel, MAX_INT, product, SIMD } from './declare.ts';
 import { blockAlignment, typeName } from './weights.ts';
 
-/** The first buffers of the CPU's matmul; affine integer weights are the CPU's alone. */
-const { a, b, out, bias, residual, gate, gate_bias } = MATMUL_BUFFERS;
-export const METAL_MATMUL_BUFFERS = { a, b, out, bias, residual, gate, gate_bias } as const satisfies Record<
-  string,
-  BufferUse
->;
+/** The buffers of the CPU's matmul; those of affine weights are bound for `metal_gemv_affine` and plug-ins alone. */
+export const METAL_MATMUL_BUFFERS = MATMUL_BUFFERS satisfies Record<string, BufferUse>;
 
 export const METAL_MATMUL_CONSTANTS = [
   ...MATMUL_CONSTANTS,
@@ -32,6 +28,13 @@ export const METAL_MATMUL_CONSTANTS = [
   'tile_dtype',
   /** GEMM: m, n and k are whole numbers of tiles, so nothing has to be checked. */
   'whole',
+  /** Affine weights: which of their entries there are. */
+  'has_scale',
+  'has_zero',
+  'has_offset',
+  'has_gate_scale',
+  'has_gate_zero',
+  'has_gate_offset',
 ] as const;
 export type MetalMatmulConstants = Readonly<Record<(typeof METAL_MATMUL_CONSTANTS)[number], number>>;
 
@@ -78,15 +81,6 @@ export function vectorAccess(
   return { a_vector: a, b_vector: same ? b : 0 };
 }
 
-/** The bytes of the buffers that a Metal kernel has. */
-function extents(
-  p: MatmulParams,
-  c: MetalMatmulConstants,
-): Partial<Record<keyof typeof METAL_MATMUL_BUFFERS, ByteRange>> {
-  const { a, b, out, bias, residual, gate, gate_bias } = denseExtents(p, c) as Record<string, ByteRange>;
-  return { a: a!, b: b!, out: out!, bias: bias!, residual: residual!, gate: gate!, gate_bias: gate_bias! };
-}
-
 /** Vector loads need offsets that {@link vectorAccess} was told, and nothing else needs more than whole elements. */
 function alignment(_: MatmulParams, c: MetalMatmulConstants): Alignment<typeof METAL_MATMUL_BUFFERS> {
   const elements = (dtype: number, vector = 0) => dtypeIdBytes(dtype) * (vector === 0 ? 1 : 4);
@@ -96,6 +90,7 @@ function alignment(_: MatmulParams, c: MetalMatmulConstants): Alignment<typeof M
   return {
     ...{ a: elements(c.a_dtype, c.a_vector), b: weights, gate: weights, out: elements(c.out_dtype) },
     ...{ residual: elements(c.residual_dtype), bias, gate_bias: bias },
+    ...{ scale: 4, zero: 4, offset: 4, gate_scale: 4, gate_zero: 4, gate_offset: 4 },
   };
 }
 
@@ -105,9 +100,14 @@ const choices = {
   activation: Object.values(ACTIVATIONS),
 };
 
-/** What no Metal matmul can do. */
+const refuseSizes = ({ m, n, k }: MatmulParams) =>
+  Math.max(m, n, k) > MAX_INT ? 'm, n and k are counted in 32 bits' : null;
+
+/** What the kernels for plain floats and blocks cannot do. */
 function refuseCommon(p: MatmulParams, c: MetalMatmulConstants): string | null {
-  if (p.k > MAX_INT || p.n > MAX_INT || p.m > MAX_INT) return 'm, n and k are counted in 32 bits';
+  const sizes = refuseSizes(p);
+  if (sizes !== null) return sizes;
+  if (c.has_scale || c.has_zero || c.has_offset) return 'affine weights are for metal_gemv_affine';
   if (c.a_dtype > 2) return 'a is f32, f16 or bf16';
   if (!isFormatId(c.b_dtype) && c.b_dtype > 2) return 'dense weights are f32, f16 or bf16';
   if (isFormatId(c.b_dtype) && p.k % formatOfId(c.b_dtype).blockSize !== 0) return 'k is not a whole number of blocks';
@@ -140,7 +140,7 @@ export const gemv = declareMetalKernel({
   constants: METAL_MATMUL_CONSTANTS,
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
-  extents,
+  extents: denseExtents,
   alignment,
   choices,
   geometry: (p, c): LaunchGeometry => ({
@@ -176,7 +176,7 @@ export const gemvT = declareMetalKernel({
   constants: METAL_MATMUL_CONSTANTS,
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
-  extents,
+  extents: denseExtents,
   alignment,
   choices,
   geometry: (p, c): LaunchGeometry => {
@@ -194,6 +194,38 @@ export const gemvT = declareMetalKernel({
     if (c.b_vector === VECTORS_ALONG_K) return 'weights that are contiguous along k are for metal_gemv';
     return refuseCommon(p, c);
   },
+});
+
+/** Rows of a that one pass of `metal_gemv_affine` multiplies. */
+export const AFFINE_COLUMNS = [1, 4] as const;
+
+export const gemvAffine = declareMetalKernel({
+  id: 264,
+  name: 'metal_gemv_affine',
+  doc:
+    'Plain weights of any dtype and strides, integers too, times a of any dtype; affine weights are ' +
+    'scale * (q - zero) + offset, with entries per row and group of k. One output row per simdgroup, element by element.',
+  source: 'gemv_affine.metal',
+  entry: (c) => `gemv_affine_c${c.columns}`,
+  buffers: METAL_MATMUL_BUFFERS,
+  constants: METAL_MATMUL_CONSTANTS,
+  paramsName: 'matmul',
+  params: MATMUL_PARAMS,
+  extents: denseExtents,
+  geometry: (p, c): LaunchGeometry => ({
+    threadgroups: [ceilDiv(p.n, c.simdgroups), ceilDiv(p.m, c.columns), product(p.batch)],
+    threads: [SIMD * c.simdgroups, 1, 1],
+  }),
+  refuse: (p, c) => {
+    if (c.simdgroups < 1 || c.simdgroups > MAX_SIMDGROUPS) return `${c.simdgroups} simdgroups are no threadgroup`;
+    if (!AFFINE_COLUMNS.some((columns) => columns === c.columns)) return `there is no instance of ${c.columns} columns`;
+    if (isFormatId(c.b_dtype)) return 'blocks carry their own scales';
+    if (c.a_vector || c.b_vector) return 'elements are read one at a time';
+    if ((c.has_scale || c.has_zero || c.has_offset) && p.group < 1) return 'affine weights have groups';
+    return refuseSizes(p);
+  },
+  alignment,
+  choices,
 });
 
 /** m, n and k of a tile, and how many simdgroups share it along m and n. */
@@ -242,7 +274,7 @@ export const gemm = declareMetalKernel({
   constants: METAL_MATMUL_CONSTANTS,
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
-  extents,
+  extents: denseExtents,
   alignment,
   choices,
   geometry: (p, c): LaunchGeometry => {
@@ -286,7 +318,7 @@ export const gemmThreads = declareMetalKernel({
   constants: METAL_MATMUL_CONSTANTS,
   paramsName: 'matmul',
   params: MATMUL_PARAMS,
-  extents,
+  extents: denseExtents,
   alignment,
   choices,
   geometry: (p, c): LaunchGeometry => {
