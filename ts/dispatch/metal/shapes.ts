@@ -61,10 +61,13 @@ const TALL = 2;
 const SMALL = 3;
 const LARGE = 5;
 const LARGE_HALF = 6;
+const LARGEST = 8;
 
 /**
  * Place of the tile: skinny ones for few rows; then the larger of two that leaves every core some threadgroups. f16
- * operands take the form of the large tile that MLX gives the smaller chips (one simdgroup per 64 rows).
+ * operands take the form of the large tile that MLX gives the smaller chips (one simdgroup per 64 rows). Exact products
+ * that are large enough for it take the largest tile, whose f32 moves no more bytes per multiplication than ggml's tiles
+ * of f16 (docs/kernels.md); with a gate it would need twice the registers.
  */
 export function gemmTile(problem: MatmulProblem, capabilities: Capabilities, tuning: MetalTuning): number {
   const fitting = fittingTiles(problem, true, capabilities);
@@ -76,8 +79,11 @@ export function gemmTile(problem: MatmulProblem, capabilities: Capabilities, tun
   if (m <= tuning.skinnyRows && has(SKINNY[1])) return SKINNY[1];
   const large = format !== null ? TALL : halfTiles(problem) ? LARGE_HALF : LARGE;
   const groups = (tile: number) => ceilDiv(m, GEMM_TILES[tile]!.m) * ceilDiv(n, GEMM_TILES[tile]!.n) * product(batch);
-  const enough = groups(large) >= tuning.groupsPerCore * coresOf(capabilities);
-  const order = format !== null ? [TALL] : enough ? [large, SMALL] : [SMALL, large];
+  const enough = (tile: number) => groups(tile) >= tuning.groupsPerCore * coresOf(capabilities);
+  // With four tiles along m, at most a fifth of the rows is padding.
+  const tall = m >= 4 * GEMM_TILES[LARGEST]!.m;
+  if (large === LARGE && problem.gate === null && tall && enough(LARGEST) && has(LARGEST)) return LARGEST;
+  const order = format !== null ? [TALL] : enough(large) ? [large, SMALL] : [SMALL, large];
   return order.find(has) ?? fitting[0]!.index;
 }
 
