@@ -197,8 +197,8 @@ void on_atomic(uint64_t address, uint64_t size, bool write, uint64_t pc) {
 }  // namespace simt
 
 namespace {
-/// The compiler took the address for a multiple of the size. LLVM's pass calls these for 16 bytes from a multiple of 8 on;
-/// whether a type wants 16, the sanitizer of alignments knows.
+/// The compiler took the address for a multiple of the size. LLVM's pass calls these for 16 bytes from a multiple of 8
+/// on; whether a type wants 16, the sanitizer of alignments knows.
 inline void on_aligned(uint64_t address, uint64_t size, bool write, uint64_t pc) {
   if (address % std::min<uint64_t>(size, 8) != 0 && simt::g_machine.current != nullptr &&
       simt::g_machine.arena.find(address) != nullptr) {
