@@ -6,26 +6,7 @@ import { dequantize, dequantizeVectors } from '../../kernels/metal/rows.ts';
 import { SOFTMAX_KEPT, SOFTMAX_METHODS, softmax, softmaxVectors } from '../../kernels/metal/softmax.ts';
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
-
-const lead = <T>(values: readonly T[], rank: number, fill: T): T[] => [
-  ...new Array<T>(rank - values.length).fill(fill),
-  ...values,
-];
-
-/** Index of the dimension whose neighbours are closest in memory; of those alike the last, and none that has one entry. */
-function densest(shape: readonly number[], strides: readonly number[]): number {
-  let best = -1;
-  shape.forEach((size, d) => {
-    if (size > 1 && (best === -1 || Math.abs(strides[d]!) <= Math.abs(strides[best]!))) best = d;
-  });
-  return best;
-}
-
-/** The dimensions in an order in which `last` come last, in that order. */
-const orderWith = (rank: number, ...last: readonly number[]): number[] => [
-  ...Array.from({ length: rank }, (_, d) => d).filter((d) => !last.includes(d)),
-  ...last,
-];
+import { copyOrder, lead } from '../axes.ts';
 
 /** Threads of a softmax threadgroup, where rows are short: four simdgroups fill a core as well as one large group. */
 const SOFTMAX_SIMDGROUPS = 4;
@@ -55,13 +36,7 @@ function softmaxMethod(call: SoftmaxCall, outer: readonly number[], maxThreads: 
 /** The element-wise kernels of `metal/`. */
 export const metalElementwise: ElementwiseCatalogue = {
   copy: (from, to) => {
-    const inner = densest(to.shape, to.strides);
-    const source = densest(from.shape, from.strides);
-    // Where both sides are dense in different dimensions, tiles in threadgroup memory turn one into the other.
-    const transposed =
-      inner !== -1 && source !== inner && Math.abs(from.strides[source]!) === 1 && Math.abs(to.strides[inner]!) === 1;
-    const last = inner === -1 ? [] : transposed ? [source, inner] : [inner];
-    const order = orderWith(to.rank, ...last);
+    const { order, transposed } = copyOrder(to.shape, from.strides, to.strides);
     const along = (values: readonly number[], fill: number) =>
       lead(
         order.map((d) => values[d]!),

@@ -1,0 +1,39 @@
+// How much of a GEMV each workgroup takes. It only grows as the problem does.
+import type { Capabilities } from '../../device/backend.ts';
+import { ceilDiv, product } from '../../kernels/hip/declare.ts';
+import { HIP_GEMV_SHAPES, maxWaves } from '../../kernels/hip/gemv.ts';
+import type { MatmulProblem } from '../problem.ts';
+import type { TuningEntry } from '../tuning.ts';
+import { entry } from './tuning.ts';
+
+export interface GemvShape {
+  /** Rows of a and of weights that a wave multiplies: an instance. */
+  readonly columns: number;
+  readonly rows: number;
+  /** 2^splitShift waves share the work of one group of outputs along k; a workgroup has `groups` groups. */
+  readonly splitShift: number;
+  readonly groups: number;
+}
+
+/** The narrowest instance that takes all rows of a in one pass, else the widest. */
+export function gemvColumns(m: number): number {
+  const columns = HIP_GEMV_SHAPES.map(([width]) => width);
+  return columns.find((width) => width >= m) ?? Math.max(...columns);
+}
+
+export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tuning: TuningEntry): GemvShape {
+  const { m, n, k, batch, format } = problem;
+  const columns = gemvColumns(m);
+  const [, rows] = HIP_GEMV_SHAPES.find(([width]) => width === columns)!;
+  const of = (name: 'gemvWaves' | 'wavesPerUnit' | 'splitK') => entry(tuning, name, format!.name, columns);
+  const most = maxWaves(capabilities.waveSize!);
+  const waves = Math.min(most, 2 ** Math.floor(Math.log2(of('gemvWaves'))));
+  // Waves that the outputs give by themselves; k is split until every compute unit has enough to hide its loads.
+  const outputs = ceilDiv(n, rows) * ceilDiv(m, columns) * product(batch);
+  const wanted = of('wavesPerUnit') * capabilities.computeUnits;
+  let splitShift = 0;
+  while (2 ** (splitShift + 1) <= most && outputs * 2 ** splitShift < wanted && k >= of('splitK') * 2 ** (splitShift + 1)) {
+    splitShift++;
+  }
+  return { columns, rows, splitShift, groups: Math.max(1, waves >> splitShift) };
+}

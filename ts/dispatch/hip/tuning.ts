@@ -1,0 +1,70 @@
+import type { Capabilities } from '../../device/backend.ts';
+import { HIP_GEMV_SHAPES } from '../../kernels/hip/gemv.ts';
+import { QuantFormat } from '../../tensor/quant-format.ts';
+import type { TuningEntry, TuningLimits } from '../tuning.ts';
+
+/**
+ * The policy of the HIP back end: numbers for all formats, and beside them numbers for one format, or for one format and
+ * the columns of an instance (rows of `a` that one pass serves). The most specific one counts: `gemvWaves.q4_k.c1`,
+ * then `gemvWaves.q4_k`, then `gemvWaves`.
+ */
+export interface HipTuning extends TuningEntry {
+  /** Waves of a GEMV workgroup. */
+  readonly gemvWaves: number;
+  /** Waves per compute unit that hide the latency of memory: GEMV splits k until there are as many. */
+  readonly wavesPerUnit: number;
+  /** Smallest share of k that a wave is given when k is split. */
+  readonly splitK: number;
+}
+
+/** Entries that may be given per format. */
+const BY_FORMAT = ['quantGemvRows', 'gemvWaves', 'wavesPerUnit', 'splitK'] as const;
+/** Entries that may be given per format and columns. */
+const BY_COLUMNS = ['gemvWaves', 'wavesPerUnit', 'splitK'] as const;
+type ByFormat = (typeof BY_FORMAT)[number];
+
+const RANGES = {
+  gemvRows: [1, 64],
+  exactGemvRows: [1, 64],
+  quantGemvRows: [1, 64],
+  gemvWaves: [1, 8],
+  wavesPerUnit: [1, 64],
+  splitK: [256, 2 ** 20],
+} as const satisfies TuningLimits;
+
+const COLUMNS = [...new Set(HIP_GEMV_SHAPES.map(([columns]) => columns))];
+const formats = QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name]));
+
+export const LIMITS: TuningLimits = {
+  ...RANGES,
+  ...Object.fromEntries(formats.flatMap((format) => BY_FORMAT.map((name) => [`${name}.${format}`, RANGES[name]]))),
+  ...Object.fromEntries(
+    formats.flatMap((format) =>
+      COLUMNS.flatMap((columns) => BY_COLUMNS.map((name) => [`${name}.${format}.c${columns}`, RANGES[name]])),
+    ),
+  ),
+};
+
+/** For chips that nobody measured: all rows of one pass, and enough waves to hide memory on any of them. */
+const PORTABLE: HipTuning = {
+  gemvRows: 8,
+  exactGemvRows: 8,
+  quantGemvRows: 8,
+  gemvWaves: 4,
+  wavesPerUnit: 8,
+  splitK: 512,
+};
+
+/** What was measured, by `Capabilities.architecture`. */
+const MEASURED: Readonly<Partial<Record<string, Readonly<Record<string, number>>>>> = {};
+
+export const defaultTuning = ({ architecture }: Capabilities): HipTuning => ({
+  ...PORTABLE,
+  ...MEASURED[architecture],
+});
+
+/** The entry that counts for a format, and for the columns of an instance. */
+export function entry(tuning: TuningEntry, name: ByFormat, format: string, columns?: number): number {
+  const own = columns === undefined ? undefined : tuning[`${name}.${format}.c${columns}`];
+  return own ?? tuning[`${name}.${format}`] ?? tuning[name]!;
+}
