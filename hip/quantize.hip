@@ -6,18 +6,24 @@
 
 namespace tw {
 
-/// The neighbour's value, lane ^ 1.
+/// The larger of two numbers that are not negative, compared as integers: NaN is above all of them.
+TW_DEVICE float larger(float x, float y) {
+  return bits_as<u32>(x) > bits_as<u32>(y) ? x : y;
+}
+
+/// The larger of this lane's and its neighbour's, lane ^ 1.
 TW_DEVICE float pair_max(float x) {
 #if defined(TW_AMD)
-  return maximum(x, dpp<0xb1>(x));  // quad_perm 1, 0, 3, 2
+  return larger(x, dpp<0xb1>(x));  // quad_perm 1, 0, 3, 2
 #else
-  return maximum(x, __nvvm_shfl_sync_bfly_f32(~0u, x, 1, 31));
+  return larger(x, __nvvm_shfl_sync_bfly_f32(~0u, x, 1, 31));
 #endif
 }
 
 /// Up to the next bfloat16, so that no code is above 127. Steps below the normal range are 0, and so are the codes: on
-/// every target, whatever it does with such numbers.
+/// every target, whatever it does with such numbers. NaN and infinity give NaN, and with it every sum of the row.
 TW_DEVICE float step_of(float largest) {
+  if (!(largest < __builtin_inff())) return __builtin_nanf("");
   const float step = largest * (1.0f / 127.0f);
   const u32 bits = (bits_as<u32>(step) + 0xffffu) & 0xffff0000u;
   return bits < 0x00800000u ? 0.0f : bits_as<float>(bits);
@@ -35,7 +41,7 @@ TW_KERNEL(128) quantize_q8(TW_HIP_QUANTIZE_Q8_ARGUMENTS) {
   TW_UNROLL for (u32 i = 0; i < q8_run; i++) {
     const bool exists = row < p.m && at + i < p.k;
     x[i] = exists ? load_float(a, p.a_dtype, from + i64(at + i) * p.a_stride[1]) : 0.0f;
-    largest = maximum(absolute(x[i]), largest);
+    largest = larger(absolute(x[i]), largest);
   }
   const float step = step_of(pair_max(largest));
   const float inverse = step == 0.0f ? 0.0f : 1.0f / step;

@@ -31,12 +31,24 @@ export function openMetal(options: MetalOptions = {}): Device {
   );
 }
 
+/**
+ * A HIP device: the machine's GPU where TILEWRIGHT_TEST_GPU is set, else the software device that TILEWRIGHT_SOFT_HIP
+ * describes.
+ */
+async function openHip(): Promise<Device> {
+  if (process.env.TILEWRIGHT_TEST_GPU) return openDevice({ backend: 'hip' });
+  const { openSoft } = await import('../hip-backend/support.ts');
+  return openSoft({ arch: process.env.TILEWRIGHT_TEST_ARCH ?? 'gfx1100' });
+}
+
 /** A device for the tests of a file, closed after them. */
 export async function testDevice(options: { readonly isa?: string; readonly threads?: number } = {}) {
   const device =
     BACKEND === 'metal'
       ? openMetal()
-      : await openDevice({ backend: BACKEND, ...(onCpu && { threads: 2, pin: false, ...options }) });
+      : BACKEND === 'hip'
+        ? await openHip()
+        : await openDevice({ backend: BACKEND, ...(onCpu && { threads: 2, pin: false, ...options }) });
   afterAll(() => device.dispose());
   return device;
 }

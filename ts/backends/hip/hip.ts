@@ -149,11 +149,12 @@ export class HipBackend implements Backend {
       memoryBytes: info.memoryBytes,
       // Every architecture that there are targets for has V_DOT4 or DP4A.
       int8Dot: true,
-      kernels: new Set(
-        [...HIP_KERNELS, ...(this.#objects.kernels ?? [])].flatMap((kernel) =>
+      kernels: new Set([
+        'host_reference',
+        ...[...HIP_KERNELS, ...(this.#objects.kernels ?? [])].flatMap((kernel) =>
           this.#objects.has(kernel, this.target) ? [kernel.name] : [],
         ),
-      ),
+      ]),
       waveSize: info.waveSize,
       maxThreadgroupBytes: info.ldsBytes,
       maxThreadgroupThreads: info.maxThreads,

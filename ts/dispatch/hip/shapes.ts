@@ -32,7 +32,11 @@ export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tu
   const outputs = ceilDiv(n, rows) * ceilDiv(m, columns) * product(batch);
   const wanted = of('wavesPerUnit') * capabilities.computeUnits;
   let splitShift = 0;
-  while (2 ** (splitShift + 1) <= most && outputs * 2 ** splitShift < wanted && k >= of('splitK') * 2 ** (splitShift + 1)) {
+  while (
+    2 ** (splitShift + 1) <= most &&
+    outputs * 2 ** splitShift < wanted &&
+    k >= of('splitK') * 2 ** (splitShift + 1)
+  ) {
     splitShift++;
   }
   return { columns, rows, splitShift, groups: Math.max(1, waves >> splitShift) };

@@ -1,0 +1,134 @@
+import type { Capabilities } from '../../device/backend.ts';
+import { type Binding, type Command, launch } from '../../device/command-list.ts';
+import { TilewrightError } from '../../errors.ts';
+import { product } from '../../kernels/hip/declare.ts';
+import { hipBlockAlignment, hipGemv, stepOfFormat } from '../../kernels/hip/gemv.ts';
+import { type HipMatmulParams, q8Bytes } from '../../kernels/hip/matmul.ts';
+import { hipQuantizeQ8 } from '../../kernels/hip/quantize.ts';
+import type { MatmulCall, Plan } from '../catalogue.ts';
+import { hostReference } from '../host-reference.ts';
+import type { MatmulProblem } from '../problem.ts';
+import type { TuningEntry } from '../tuning.ts';
+import { hipParams } from './params.ts';
+import { gemvShape } from './shapes.ts';
+
+/** How activations are rounded to 8 bits: rows that are interleaved, and the order of their runs. */
+interface Rounding {
+  readonly group: number;
+  readonly step: number;
+}
+
+export interface HipPlan extends Plan {
+  readonly problem: MatmulProblem;
+  readonly params: HipMatmulParams;
+  readonly rounding: Rounding | null;
+  /** The launch of the kernel itself; null for the one on the JavaScript thread. */
+  readonly run: ((buffers: ReturnType<typeof matmulBuffers>, label: string) => Command) | null;
+  readonly label: string;
+}
+
+/** What a kernel makes of a problem: parameters that are its own, how it wants its activations, and its launch. */
+interface Choice {
+  readonly params: HipMatmulParams;
+  readonly rounding: Rounding | null;
+  readonly run: NonNullable<HipPlan['run']>;
+  /** For labels: `c4/2`. */
+  readonly shape: string;
+}
+type Chooser = (
+  problem: MatmulProblem,
+  params: HipMatmulParams,
+  capabilities: Capabilities,
+  tuning: TuningEntry,
+) => Choice;
+
+const KERNELS: Readonly<Record<string, Chooser>> = {
+  hip_gemv: (problem, common, capabilities, tuning) => {
+    const { columns, rows, groups, splitShift } = gemvShape(problem, capabilities, tuning);
+    const params = { ...common, groups, split_shift: splitShift };
+    const constants = {
+      b_dtype: common.b_dtype,
+      columns,
+      rows,
+      gate: problem.gate === null ? 0 : 1,
+      wave: capabilities.waveSize!,
+    };
+    return {
+      params,
+      rounding: { group: columns, step: stepOfFormat(common.b_dtype) },
+      run: (buffers, label) => launch(hipGemv, { buffers, constants, params, label }),
+      shape: `c${columns}/${2 ** splitShift}`,
+    };
+  },
+};
+
+export function makePlan(
+  problem: MatmulProblem,
+  kernel: string,
+  capabilities: Capabilities,
+  tuning: TuningEntry,
+): HipPlan {
+  const common = hipParams(problem);
+  const choice = KERNELS[kernel]?.(problem, common, capabilities, tuning) ?? null;
+  const { m, k, a, batch } = problem;
+  const batches = product(batch);
+  const rounding = choice?.rounding ?? null;
+  return {
+    kernel,
+    problem,
+    params: Object.freeze(choice?.params ?? common),
+    rounding,
+    run: choice?.run ?? null,
+    scratchBytes: rounding === null ? 0 : batches * q8Bytes(m, k, rounding.group),
+    preparation:
+      rounding === null
+        ? null
+        : `q8 ${[rounding.group, rounding.step, m, k, ...a.strides, ...batch, ...a.batch].join()}`,
+    label:
+      `${kernel}<${problem.format?.name ?? problem.bDType}${choice === null ? '' : ` ${choice.shape}`}> ` +
+      `${m * batches}x${problem.n}x${k}`,
+  };
+}
+
+/** The buffers that a kernel is given; activations may be the rounded ones. */
+function matmulBuffers(plan: HipPlan, { args, out, scratch }: MatmulCall) {
+  return {
+    a: plan.rounding === null ? args.a.binding : { buffer: scratch!, byteOffset: 0 },
+    b: aligned(plan, args.b.binding),
+    out: out.binding,
+    bias: args.bias?.binding,
+    residual: plan.problem.residual === null ? undefined : (args.residual ?? args.out)?.binding,
+    gate: args.gate && aligned(plan, args.gate.binding),
+    gate_bias: args.gateBias?.binding,
+  };
+}
+
+/** Blocks begin where the loads of their format want them: in files and fresh tensors they do. */
+function aligned({ problem }: HipPlan, binding: Binding): Binding {
+  if (problem.format === null) return binding;
+  const unit = hipBlockAlignment(problem.format.id!);
+  if (binding.byteOffset % unit === 0) return binding;
+  throw new TilewrightError(
+    'ERR_KERNEL_LAUNCH',
+    `${problem.format.name} weights on this back end begin at a multiple of ${unit} bytes, not at ${binding.byteOffset}. ` +
+      'Copy them to a buffer of their own.',
+    { details: { format: problem.format.name, byteOffset: binding.byteOffset, unit } },
+  );
+}
+
+export function commands(plan: HipPlan, call: MatmulCall): Command[] {
+  if (plan.run === null) return [hostReference(plan.problem, call.args, call.out)];
+  const own = plan.run(matmulBuffers(plan, call), plan.label);
+  return plan.rounding === null || call.prepared ? [own] : [quantizeCommand(plan, plan.rounding, call), own];
+}
+
+/** The launch that rounds activations to 8 bits. */
+function quantizeCommand({ params }: HipPlan, { group, step }: Rounding, { args, scratch }: MatmulCall): Command {
+  const { m, k, a_dtype, a_stride, batch, a_batch } = params;
+  return launch(hipQuantizeQ8, {
+    buffers: { a: args.a.binding, q8: { buffer: scratch!, byteOffset: 0 } },
+    constants: {},
+    params: { m, k, a_dtype, group, step, a_stride, batch, a_batch },
+    label: `hip_quantize_q8 ${m}x${k}`,
+  });
+}
