@@ -1,4 +1,5 @@
 import { afterAll } from 'vitest';
+import { loadBridge } from '../../ts/backends/metal/load.ts';
 import { MetalBackend, type MetalOptions } from '../../ts/backends/metal/metal.ts';
 import { loadNative } from '../../ts/backends/native.ts';
 import { openDevice } from '../../ts/backends/open.ts';
@@ -40,6 +41,15 @@ async function openHip(): Promise<Device> {
   const { openSoft } = await import('../hip-backend/support.ts');
   return openSoft({ arch: process.env.TILEWRIGHT_TEST_ARCH ?? 'gfx1100' });
 }
+
+/** The Swift bridge works here: on a Mac, or where Swift's libraries are. */
+export const metalLoads: boolean = (() => {
+  try {
+    return loadBridge() !== null;
+  } catch {
+    return false;
+  }
+})();
 
 /** A device for the tests of a file, closed after them. */
 export async function testDevice(options: { readonly isa?: string; readonly threads?: number } = {}) {

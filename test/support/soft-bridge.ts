@@ -94,12 +94,15 @@ const INFO: MetalDeviceInfo = {
 
 class SoftDevice implements MetalBridgeDevice {
   readonly #info: MetalDeviceInfo;
+  /** Processor seconds that a launch may take. */
+  readonly #timeout: number;
   readonly #libraries: CompiledModule[] = [];
   readonly #pipelines: Pipeline[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: OpenOptions) {
     if (options.device !== undefined) fail('ERR_BACKEND_UNAVAILABLE', `There is no device ${options.device}.`);
+    this.#timeout = (options.timeoutMs ?? 20_000) / 1000;
     this.#info = { ...INFO, ...options.software?.capabilities };
   }
   info(): string {
@@ -156,7 +159,7 @@ class SoftDevice implements MetalBridgeDevice {
       for (const launch of work) {
         if (cancelled) break;
         const begin = performance.now();
-        await run(launch);
+        await run(launch, this.#timeout);
         times.push({ begin, end: performance.now() });
       }
       const report: SubmissionReport = {
@@ -204,7 +207,7 @@ class SoftDevice implements MetalBridgeDevice {
   close(): void {}
 }
 
-async function run({ pipeline, grid, group, threadgroup, buffers, params }: Decoded): Promise<void> {
+async function run({ pipeline, grid, group, threadgroup, buffers, params }: Decoded, timeout: number): Promise<void> {
   const arguments_: BufferArgument[] = buffers.map(({ index, buffer, offset }) => {
     const first = buffers.find((other) => other.buffer === buffer)!;
     const shared = first.index === index ? {} : { sameAs: first.index };
@@ -218,7 +221,7 @@ async function run({ pipeline, grid, group, threadgroup, buffers, params }: Deco
     buffers: arguments_,
     constants: pipeline.constants,
     threadgroup,
-    timeout: 20,
+    timeout,
   });
   const first = findings[0];
   if (first !== undefined) {

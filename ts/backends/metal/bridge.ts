@@ -63,12 +63,16 @@ export interface OpenOptions {
   readonly device?: string;
   /** Where compiled pipelines are kept between runs; absent: nowhere. */
   readonly cacheFolder?: string;
+  /** Milliseconds that a list may take before the device counts as hung. */
+  readonly timeoutMs?: number;
   /** The software device (Linux) only. */
   readonly software?: {
     /** Program and arguments of the compiler: source on its input, one line of JSON out (ts/testbed/compile-service). */
     readonly compiler: readonly string[];
     /** What it claims to be; the entries of {@link MetalDeviceInfo} by name. */
     readonly capabilities?: Partial<MetalDeviceInfo>;
+    /** Milliseconds of processor time after which a launch counts as hung. */
+    readonly timeoutMs?: number;
   };
 }
 

@@ -29,6 +29,8 @@ export interface MetalOptions {
   readonly device?: string | undefined;
   /** Folder for compiled pipelines, or null for none. Defaults to one in the user's cache folder. */
   readonly pipelineCache?: string | null | undefined;
+  /** Milliseconds that one list may take; one that takes longer fails. The system has a limit of its own, too. */
+  readonly timeoutMs?: number | undefined;
   /** The software device on Linux: what it claims to be, to try what other devices would get. */
   readonly software?: Partial<
     Pick<
@@ -39,6 +41,11 @@ export interface MetalOptions {
 }
 
 type Prepared = PreparedLaunch<Binding>;
+/** A launch with the memory that it is bound to: the caller may let go of its buffers while it waits. */
+interface Work {
+  readonly launch: Prepared;
+  readonly memory: readonly MetalMemory[];
+}
 
 /** Runs command lists through the Swift bridge. */
 export class MetalBackend implements Backend {
@@ -82,13 +89,15 @@ export class MetalBackend implements Backend {
   run(launches: readonly Launch[], { timed }: { readonly timed: boolean }): BackendRun {
     // Launches of empty problems do nothing; they keep their place among the times.
     const prepared = launches.map((launch) => prepareLaunch(launch, this.#limits));
-    const work = prepared.filter((launch) => launch !== null);
+    const work = prepared.flatMap((launch): Work[] =>
+      launch === null ? [] : [{ launch, memory: launch.buffers.map(({ binding }) => memoryOf(binding)) }],
+    );
     const shape = (report: SubmissionReport): Awaited<BackendRun['done']> => ({
       cancelled: report.cancelled,
       total: report.total,
       times: report.times === null ? null : withEmpty(prepared, report),
     });
-    const pipelines = work.map((launch) => this.#pipelines.find(launch));
+    const pipelines = work.map(({ launch }) => this.#pipelines.find(launch));
     if (this.#waiting === null && pipelines.every((pipeline) => typeof pipeline === 'number')) {
       const { done, cancel } = this.#submit(work, pipelines as number[], timed);
       return { done: done.then(shape), cancel };
@@ -98,13 +107,13 @@ export class MetalBackend implements Backend {
 
   /** Submit once the pipelines are there, after all runs before. */
   #runLater(
-    work: readonly Prepared[],
+    work: readonly Work[],
     pipelines: readonly (number | Promise<number>)[],
     timed: boolean,
     shape: (report: SubmissionReport) => Awaited<BackendRun['done']>,
   ): BackendRun {
-    const memory = new Set(work.flatMap(({ buffers }) => buffers.map(({ binding }) => memoryOf(binding))));
-    for (const held of memory) held.hold();
+    const holds = new Set(work.flatMap(({ memory }) => memory));
+    for (const memory of holds) memory.hold();
     let cancelled = false;
     let submitted: { done: Promise<SubmissionReport>; cancel(): void } | null = null;
     const before = this.#waiting ?? Promise.resolve();
@@ -114,7 +123,7 @@ export class MetalBackend implements Backend {
         const ids = await Promise.all(pipelines);
         if (!cancelled) submitted = this.#submit(work, ids, timed);
       } finally {
-        for (const held of memory) held.letGo();
+        for (const memory of holds) memory.letGo();
       }
     };
     const started = start();
@@ -134,12 +143,11 @@ export class MetalBackend implements Backend {
     };
   }
 
-  #submit(work: readonly Prepared[], pipelines: readonly number[], timed: boolean) {
+  #submit(work: readonly Work[], pipelines: readonly number[], timed: boolean) {
     if (work.length === 0) return { done: Promise.resolve({ ...NOTHING_RAN, cancelled: false }), cancel() {} };
     const buffers: MetalMemory[] = [];
     const places = new Map<MetalMemory, number>();
-    const place = (binding: Binding) => {
-      const memory = memoryOf(binding);
+    const place = (memory: MetalMemory) => {
       let at = places.get(memory);
       if (at === undefined) {
         at = buffers.push(memory) - 1;
@@ -148,12 +156,16 @@ export class MetalBackend implements Backend {
       return at;
     };
     const commands = encodeCommands(
-      work.map(({ geometry, params, paramsIndex, buffers: bound }, i) => ({
+      work.map(({ launch: { geometry, params, paramsIndex, buffers: bound }, memory }, i) => ({
         pipeline: pipelines[i]!,
         geometry,
         params,
         paramsIndex,
-        buffers: bound.map(({ index, binding }) => ({ index, memory: place(binding), byteOffset: binding.byteOffset })),
+        buffers: bound.map(({ index, binding }, b) => ({
+          index,
+          memory: place(memory[b]!),
+          byteOffset: binding.byteOffset,
+        })),
       })),
     );
     const submission = bridgeCall(() =>
@@ -200,14 +212,16 @@ function compilerCommand(): string[] {
   return program.endsWith('.ts') ? [process.execPath, '--import', 'tsx', program] : [process.execPath, program];
 }
 
-function openOptions({ device, pipelineCache, software }: MetalOptions): OpenOptions {
+function openOptions({ device, pipelineCache, timeoutMs, software }: MetalOptions): OpenOptions {
+  const limit = timeoutMs === undefined ? {} : { timeoutMs };
   const own = nativeCacheFolder(packageVersion);
   const cacheFolder = pipelineCache === undefined ? (own === null ? null : join(own, 'metal')) : pipelineCache;
   return {
     ...(device !== undefined && { device }),
     ...(cacheFolder !== null && { cacheFolder }),
+    ...limit,
     ...(process.platform !== 'darwin' && {
-      software: { compiler: compilerCommand(), ...(software && { capabilities: software }) },
+      software: { compiler: compilerCommand(), ...limit, ...(software && { capabilities: software }) },
     }),
   };
 }
