@@ -53,7 +53,8 @@ export function findToolchain(cxx = process.env.CXX) {
   return { cxx: compiler, name: `${clang ? 'clang' : 'gcc'} ${number}` };
 }
 
-function writable(folder) {
+/** Whether files can be made in a folder. */
+export function writable(folder) {
   try {
     accessSync(folder, constants.W_OK);
     return true;

@@ -1,8 +1,9 @@
 // Makes the tarballs that are published: the package, and the platform package of this machine. The checkout's
 // package.json does not name the platform packages (docs/decisions/0001-native-packaging.md); the published one does.
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildBridge } from '../bin/build-bridge.js';
 import { nativeTarget } from '../bin/native-target.js';
 import { optionalDependencies, PLATFORMS, platformManifest, platformReadme } from './platforms.mjs';
 import { setUp } from './setup.mjs';
@@ -50,9 +51,13 @@ async function stagePlatform() {
   writeJson(join(stage, 'package.json'), platformManifest(target, manifest));
   writeFileSync(join(stage, 'README.md'), platformReadme(target));
   if (existsSync(join(root, 'LICENSE'))) cpSync(join(root, 'LICENSE'), join(stage, 'LICENSE'));
-  const binary = join(stage, 'tilewright.node');
-  copyFileSync(join(root, `build/${target}/tilewright.node`), binary);
-  await mustRun('strip', 'strip', [process.platform === 'darwin' ? '-x' : '--strip-unneeded', binary]);
+  const built = [join(root, `build/${target}/tilewright.node`)];
+  if (PLATFORMS[target].metal) built.push(await buildBridge());
+  for (const file of built) {
+    const binary = join(stage, basename(file));
+    copyFileSync(file, binary);
+    await mustRun('strip', 'strip', [process.platform === 'darwin' ? '-x' : '--strip-unneeded', binary]);
+  }
   return stage;
 }
 

@@ -1,8 +1,8 @@
-// The platform packages: one binary each. What they have in common stands here once, and nothing of them in the checkout.
+// The platform packages: the CPU's binary, and on Apple Silicon the Metal bridge beside it. What they have in common stands here once, and nothing of them in the checkout.
 
 /** The platforms that have prebuilt binaries, by the name that bin/native-target.js gives them. */
 export const PLATFORMS = {
-  'darwin-arm64': { os: 'darwin', cpu: 'arm64' },
+  'darwin-arm64': { os: 'darwin', cpu: 'arm64', metal: true },
   'darwin-x64': { os: 'darwin', cpu: 'x64' },
   'linux-arm64': { os: 'linux', cpu: 'arm64', libc: 'glibc' },
   'linux-arm64-musl': { os: 'linux', cpu: 'arm64', libc: 'musl' },
@@ -23,10 +23,10 @@ export function platformManifest(target, { version, license, engines, publishCon
   return {
     name: nameOf(target),
     version,
-    description: `Native binary of tilewright for ${target}`,
+    description: `Native ${PLATFORMS[target].metal ? 'binaries' : 'binary'} of tilewright for ${target}`,
     license,
     main: 'tilewright.node',
-    files: ['*.node', '*.metallib'],
+    files: ['*.node'],
     os: [os],
     cpu: [cpu],
     ...(libc && { libc: [libc] }),
@@ -38,5 +38,6 @@ export function platformManifest(target, { version, license, engines, publishCon
 }
 
 export function platformReadme(target) {
-  return `# ${nameOf(target)}\n\nThe native binary of [tilewright](https://www.npmjs.com/package/tilewright) for ${target}.\nInstall \`tilewright\`; it brings this package along where it fits.\n`;
+  const what = PLATFORMS[target].metal ? 'native binary and the Metal bridge' : 'native binary';
+  return `# ${nameOf(target)}\n\nThe ${what} of [tilewright](https://www.npmjs.com/package/tilewright) for ${target}.\nInstall \`tilewright\`; it brings this package along where it fits.\n`;
 }
