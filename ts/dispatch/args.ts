@@ -6,9 +6,10 @@ import type { DType } from '../tensor/dtype.ts';
 export type Weights = Tensor | QuantizedTensor;
 
 /**
- * `fast` rounds activations to 8 bits per group of 32 (as llama.cpp does) and multiplies in integers:
- * |error| <= sum over groups of max|a| / 254 * sum|b|, beside f32 rounding. `exact` keeps f32 activations.
- * Matters for block-quantized weights only.
+ * `exact` keeps f32 activations. `fast` allows rounding, for block-quantized weights and on GPUs:
+ * - CPU: activations are rounded to 8 bits per group of 32 (as llama.cpp does) and multiplied in integers:
+ *   |error| <= sum over groups of max|a| / 254 * sum|b|, beside f32 rounding.
+ * - Metal: GEMM tiles may hold f16: |error| <= 2^-10 * sum|a||b| beside f32 rounding; values beyond 65504 overflow.
  */
 export type Precision = 'exact' | 'fast';
 
