@@ -10,6 +10,9 @@ func exists(_ path: String) -> Bool {
   FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + path)
 }
 
+/// For the tests of the Swift sources, built under ThreadSanitizer: they need no node-swift, and build in seconds.
+let withoutNode = Context.environment["TILEWRIGHT_SANITIZE"] == "thread"
+
 /// In a checkout npm has installed it already; as a dependency of another project it is not there.
 let nodeSwift: Package.Dependency =
   exists("node_modules/node-swift/Package.swift")
@@ -23,19 +26,23 @@ var targets: [Target] = [
     name: "MetalRuntime",
     dependencies: ["KernelABI", .target(name: "SoftMetal", condition: .when(platforms: [.linux]))]
   ),
-  // What Node sees. Its symbols of Node are those of the process that loads it.
-  .target(
-    name: "MetalBridge",
-    dependencies: [
-      "MetalRuntime",
-      .product(name: "NodeAPI", package: "node-swift"),
-      .product(name: "NodeModuleSupport", package: "node-swift"),
-    ],
-    linkerSettings: [
-      .unsafeFlags(["-Xlinker", "-undefined", "-Xlinker", "dynamic_lookup"], .when(platforms: [.macOS]))
-    ]
-  ),
 ]
+
+if !withoutNode {
+  targets.append(
+    // What Node sees. Its symbols of Node are those of the process that loads it.
+    .target(
+      name: "MetalBridge",
+      dependencies: [
+        "MetalRuntime",
+        .product(name: "NodeAPI", package: "node-swift"),
+        .product(name: "NodeModuleSupport", package: "node-swift"),
+      ],
+      linkerSettings: [
+        .unsafeFlags(["-Xlinker", "-undefined", "-Xlinker", "dynamic_lookup"], .when(platforms: [.macOS]))
+      ]
+    ))
+}
 
 #if os(Linux)
   targets += [
@@ -44,7 +51,7 @@ var targets: [Target] = [
       exclude: ["runner", "shim"],
       sources: ["rt"],
       publicHeadersPath: "include",
-      cxxSettings: [.unsafeFlags(["-O2"])]
+      cxxSettings: [.unsafeFlags(["-O2"])] + (withoutNode ? [.define("SIMT_WITHOUT_HOOKS")] : [])
     ),
     .target(name: "SoftMetal", dependencies: ["Simt"]),
   ]
@@ -62,11 +69,9 @@ if exists("test/swift") {
 let package = Package(
   name: "tilewright",
   platforms: [.macOS(.v13)],
-  products: [
-    .library(name: "KernelABI", targets: ["KernelABI"]),
-    .library(name: "MetalBridge", type: .dynamic, targets: ["MetalBridge"]),
-  ],
-  dependencies: [nodeSwift],
+  products: [.library(name: "KernelABI", targets: ["KernelABI"])]
+    + (withoutNode ? [] : [.library(name: "MetalBridge", type: .dynamic, targets: ["MetalBridge"])]),
+  dependencies: withoutNode ? [] : [nodeSwift],
   targets: targets,
   swiftLanguageVersions: [.v5],
   cxxLanguageStandard: .cxx17

@@ -16,7 +16,7 @@ public struct Span: Encodable, Equatable, Sendable {
 struct ChunkEncoder {
   /// Command buffers are cut there: the system ends those that take longer than about ten seconds, and what is not
   /// committed yet can be cancelled. Their times take two samples each; Metal's sample buffers hold 4096.
-  static let launchesPerBuffer = 128
+  static let launchesPerBuffer = 64
 
   let device: MTLDevice
   let queue: MTLCommandQueue

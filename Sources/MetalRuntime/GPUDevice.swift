@@ -126,8 +126,11 @@ public final class GPUDevice: @unchecked Sendable {
     completion: @escaping @Sendable (Result<RunReport, MetalError>) -> Void
   ) throws -> Submission {
     try checkOpen()
-    let list = try CommandList(bytes: commands, buffers: buffers, device: device, pipelines: pipelines)
-    return try work.submit(Run(list: list, isTimed: timed, completion: completion))
+    return try work.submit(Run(list: try decode(commands, buffers), isTimed: timed, completion: completion))
+  }
+
+  func decode(_ commands: [UInt8], _ buffers: [GPUBuffer]) throws -> CommandList {
+    try CommandList(bytes: commands, buffers: buffers, device: device, pipelines: pipelines)
   }
 
   /// Waits for work in flight (bounded), writes the cache. Twice is no error.

@@ -4,8 +4,8 @@ import Foundation
 /// not come back fails its list, and those behind it.
 final class WorkQueue: @unchecked Sendable {
   /// Enough that the GPU never waits for the next one, and few enough that a cancelled list ends soon.
-  private static let mostCommitted = 8
-  static let commandBuffers = 16
+  private static let mostCommitted = 3
+  static let commandBuffers = 8
 
   private struct Committed {
     let chunk: Chunk

@@ -47,6 +47,9 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
   /// How many pipelines were compiled, those from archives not counted.
   public var compilations: Int { lock.withLock { compiled } }
 
+  /// How many command buffers have begun to run.
+  public var commits: Int { lock.withLock { committed } }
+
   public func supportsFamily(_ gpuFamily: MTLGPUFamily) -> Bool {
     configuration.families.contains("\(gpuFamily)")
   }

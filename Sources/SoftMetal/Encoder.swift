@@ -66,7 +66,10 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
     if scope.contains(.buffers) { sections.append([]) }
   }
 
-  func endEncoding() { ended = true }
+  func endEncoding() {
+    ended = true
+    arguments = [:]
+  }
 
   private func object(_ text: String) { misuse = misuse ?? text }
 

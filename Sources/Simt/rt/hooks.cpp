@@ -233,6 +233,8 @@ inline void on_aligned(uint64_t address, uint64_t size, bool write, uint64_t pc)
     simt::on_access(reinterpret_cast<uint64_t>(p), SIZE, true, PC);  \
   }
 
+// A program that is itself built with ThreadSanitizer brings its own; modules with hooks cannot run in it.
+#ifndef SIMT_WITHOUT_HOOKS
 extern "C" {
 // clang-format off
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
@@ -255,3 +257,4 @@ void* __tsan_memset(void* to, int value, size_t n) {
   return std::memset(to, value, n);
 }
 }
+#endif

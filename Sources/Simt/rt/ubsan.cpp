@@ -1,5 +1,7 @@
 // The handlers that clang's -fsanitize=alignment,array-bounds,integer-divide-by-zero calls, in place of its runtime:
 // they carry the source position and let the kernel go on. The layouts are clang's ABI (compiler-rt, ubsan_handlers.h).
+// Not in a program that is itself built with a sanitizer: that one brings its own.
+#ifndef SIMT_WITHOUT_HOOKS
 #include <cstdint>
 #include <string>
 
@@ -71,3 +73,4 @@ void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
          data->location, PC);
 }
 }
+#endif
