@@ -28,7 +28,10 @@ var targets: [Target] = [
   ),
 ]
 
+var products: [Product] = [.library(name: "KernelABI", targets: ["KernelABI"])]
+
 if !withoutNode {
+  products.append(.library(name: "MetalBridge", type: .dynamic, targets: ["MetalBridge"]))
   targets.append(
     // What Node sees. Its symbols of Node are those of the process that loads it.
     .target(
@@ -59,6 +62,21 @@ if !withoutNode {
 
 // The tests are not part of the npm package.
 if exists("test/swift") {
+  if !withoutNode {
+    // What node-swift itself gets wrong, for a test that says when it no longer does.
+    targets.append(
+      .target(
+        name: "NodeSwiftPitfalls",
+        dependencies: [
+          .product(name: "NodeAPI", package: "node-swift"),
+          .product(name: "NodeModuleSupport", package: "node-swift"),
+        ],
+        path: "test/swift/NodeSwiftPitfalls",
+        linkerSettings: [
+          .unsafeFlags(["-Xlinker", "-undefined", "-Xlinker", "dynamic_lookup"], .when(platforms: [.macOS]))
+        ]))
+    products.append(.library(name: "NodeSwiftPitfalls", type: .dynamic, targets: ["NodeSwiftPitfalls"]))
+  }
   targets.append(
     .testTarget(name: "MetalRuntimeTests", dependencies: ["MetalRuntime"], path: "test/swift/MetalRuntimeTests"))
   #if os(Linux)
@@ -69,8 +87,7 @@ if exists("test/swift") {
 let package = Package(
   name: "tilewright",
   platforms: [.macOS(.v13)],
-  products: [.library(name: "KernelABI", targets: ["KernelABI"])]
-    + (withoutNode ? [] : [.library(name: "MetalBridge", type: .dynamic, targets: ["MetalBridge"])]),
+  products: products,
   dependencies: withoutNode ? [] : [nodeSwift],
   targets: targets,
   swiftLanguageVersions: [.v5],

@@ -31,9 +31,21 @@ export default defineConfig({
             'test/metal/**',
             'test/backends/metal/**',
             'test/hip-backend/**',
+            'test/bridge/**',
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        test: {
+          ...common,
+          // Loads the Metal bridge that was built; runs where Swift is.
+          name: 'bridge',
+          include: ['test/bridge/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

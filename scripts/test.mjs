@@ -6,6 +6,9 @@ import { parseArgs } from 'node:util';
 import { testArmEmulated, testThisMachine } from './native-tests.mjs';
 import { setUp } from './setup.mjs';
 import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
+import { buildBridge, runSwift } from './swift/build.mjs';
+import { testSwift } from './swift/tests.mjs';
+import { needSwift } from './swift/toolchain.mjs';
 import { build, needClang, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
@@ -41,26 +44,28 @@ async function checkIsa() {
 }
 
 /** vitest's tests of one project of vitest.config.ts. A file that cannot be loaded counts as a failed test. */
-const vitest = (project) => async () => {
-  const report = join(root, `build/test/vitest-${project}.json`);
-  mkdirSync(join(root, 'build/test'), { recursive: true });
-  rmSync(report, { force: true });
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { ok } = await run(...tool('vitest', 'run', '--project', project, ...reporters), { show: true });
-  const { testResults } = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { testResults: [] };
-  const tests = testResults.flatMap((file) => file.assertionResults);
-  const withStatus = (...statuses) => tests.filter(({ status }) => statuses.includes(status));
-  const broken = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
-  const failed = withStatus('failed').length + broken.length;
-  return {
-    passed: withStatus('passed').length,
-    failed: ok ? failed : Math.max(failed, 1),
-    skipped: withStatus('pending', 'skipped', 'todo', 'disabled').map(({ fullName }) => ({
-      name: fullName,
-      reason: 'the test says why',
-    })),
+const vitest =
+  (project, runTool = run, env = {}) =>
+  async () => {
+    const report = join(root, `build/test/vitest-${project}.json`);
+    mkdirSync(join(root, 'build/test'), { recursive: true });
+    rmSync(report, { force: true });
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const { ok } = await runTool(...tool('vitest', 'run', '--project', project, ...reporters), { show: true, env });
+    const { testResults } = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { testResults: [] };
+    const tests = testResults.flatMap((file) => file.assertionResults);
+    const withStatus = (...statuses) => tests.filter(({ status }) => statuses.includes(status));
+    const broken = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+    const failed = withStatus('failed').length + broken.length;
+    return {
+      passed: withStatus('passed').length,
+      failed: ok ? failed : Math.max(failed, 1),
+      skipped: withStatus('pending', 'skipped', 'todo', 'disabled').map(({ fullName }) => ({
+        name: fullName,
+        reason: 'the test says why',
+      })),
+    };
   };
-};
 
 /** What runs shaders on the test bed, where its compiler is to be had. */
 const onTestBed = (name, project) => async () => {
@@ -68,6 +73,20 @@ const onTestBed = (name, project) => async () => {
   if (missing !== null) return { passed: 0, failed: 0, skipped: [{ name, reason: missing }] };
   return await vitest(project)();
 };
+
+/** A project of vitest where the Metal bridge works, with the bridge that was built. */
+const onBridge = (project) => async (swift, bridge) => {
+  // Where Swift is in a folder of its own, so is another Node.
+  const runTool = (node, args, options) => runSwift(swift, swift.folder === null ? node : 'node', args, options);
+  return await vitest(project, runTool, { TILEWRIGHT_METAL: bridge })();
+};
+
+/** Ops and dispatcher on Metal: through the Swift bridge, or where Swift is not to be had, over the test bed alone. */
+async function metal() {
+  const swift = await needSwift();
+  if (typeof swift === 'string') return await onTestBed('the Metal back end', 'metal')();
+  return await onBridge('metal')(swift, await buildBridge(swift));
+}
 
 /** Stages that look at the sources alone. */
 const SOURCE_STAGES = {
@@ -84,7 +103,8 @@ const STAGES = {
   isa: ['no symbol shared between instruction sets', checkIsa],
   vitest: ['tests of the package (vitest)', vitest('unit')],
   testbed: ['Metal test bed (vitest)', onTestBed('the Metal test bed', 'testbed')],
-  metal: ['ops and dispatcher on Metal (vitest)', onTestBed('the Metal back end', 'metal')],
+  swift: ['Metal bridge in Swift, its own tests and from Node', () => testSwift(onBridge('bridge'))],
+  metal: ['ops and dispatcher on Metal (vitest)', metal],
   native: ["kernels' own tests", testThisMachine],
   arm: ["arm64 kernels' own tests, emulated", testArmEmulated],
   package: ['the package as installed (vitest)', vitest('package')],

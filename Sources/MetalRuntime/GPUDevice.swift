@@ -61,7 +61,7 @@ public final class GPUDevice: @unchecked Sendable {
       encoder: ChunkEncoder(device: device, queue: queue), timeout: max(0.01, (options.timeoutMs ?? 120_000) / 1000),
       mostRuns: max(1, options.maxInFlight ?? 256))
     closeTimeout = max(0, (options.closeTimeoutMs ?? 5000) / 1000)
-    pressure = MemoryPressure { [isShort] isCritical in isShort.set(isCritical) }
+    pressure = MemoryPressure(device: device) { [isShort] isCritical in isShort.set(isCritical) }
   }
 
   /// Zeroed memory of `length` bytes.

@@ -44,7 +44,7 @@ import Foundation
   final class MemoryPressure {
     private let source: DispatchSourceMemoryPressure
 
-    init(onChange: @escaping @Sendable (_ isCritical: Bool) -> Void) {
+    init(device: MTLDevice, onChange: @escaping @Sendable (_ isCritical: Bool) -> Void) {
       let source = DispatchSource.makeMemoryPressureSource(
         eventMask: [.normal, .warning, .critical], queue: .global(qos: .utility))
       self.source = source

@@ -25,6 +25,7 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
   private var committed = 0
   private var compiled = 0
   private var lost = false
+  private var observers: [@Sendable (Bool) -> Void] = []
 
   public init(configuration: SoftConfiguration = SoftConfiguration(), compiler: (any SoftCompiler)? = nil) {
     self.configuration = configuration
@@ -147,6 +148,13 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
     guard configuration.counterSampling, descriptor.counterSet != nil, (1...4096).contains(descriptor.sampleCount)
     else { throw failure("MTLCounterErrorDomain", 0, "1 to 4096 samples of a counter set of this device") }
     return SoftCounterSampleBuffer(sampleCount: descriptor.sampleCount)
+  }
+
+  func observe(_ onChange: @escaping @Sendable (Bool) -> Void) { lock.withLock { observers.append(onChange) } }
+
+  /// As if the system ran short of memory, or no longer did.
+  public func reportMemoryPressure(isCritical: Bool) {
+    for observer in lock.withLock({ observers }) { observer(isCritical) }
   }
 
   /// Count memory; false when there is no more.

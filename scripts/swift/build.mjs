@@ -23,13 +23,17 @@ export function runSwift(swift, command, args, options = {}) {
 }
 
 /**
- * Builds build/<target>/tilewright-metal.node; with `tests` also the tests of the Swift sources.
+ * Builds build/<target>/tilewright-metal.node.
+ * @param {string[]} [others] products to build beside it
  * @returns {Promise<string>} its path
  */
-export async function buildBridge(swift, { tests = false } = {}) {
+export async function buildBridge(swift, others = []) {
   const begin = performance.now();
-  const what = tests ? ['--build-tests'] : ['--product', 'MetalBridge'];
-  const { ok, output } = await runSwift(swift, 'swift', ['build', ...swiftArguments(), ...what]);
+  let ok = true;
+  let output = '';
+  for (const product of ['MetalBridge', ...others]) {
+    if (ok) ({ ok, output } = await runSwift(swift, 'swift', ['build', ...swiftArguments(), '--product', product]));
+  }
   if (!ok) {
     const errors = output.split('\n').filter((line) => /(^|: )error: /.test(line));
     throw new Failure(`${errors.length > 0 ? errors.join('\n') : output}\nThe Metal bridge does not build.`);

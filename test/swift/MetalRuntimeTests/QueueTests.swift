@@ -35,7 +35,9 @@ private func residentBytes() throws -> Int {
       rig.device.close()
     }
     // The last command buffer's handler may still be on its way out of the device's thread.
-    for _ in 0..<100 where soft != nil || device != nil || buffer != nil { try await Task.sleep(nanoseconds: 10_000_000) }
+    for _ in 0..<100 where soft != nil || device != nil || buffer != nil {
+      try await Task.sleep(nanoseconds: 10_000_000)
+    }
     #expect(buffer == nil)
     #expect(device == nil)
     #expect(soft == nil)

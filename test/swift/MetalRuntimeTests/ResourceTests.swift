@@ -33,9 +33,9 @@ import Testing
 
   @Test("is refused while the system is critically short of it") func pressure() throws {
     let rig = try Rig()
-    SoftMemoryPressure.report(isCritical: true)
+    rig.soft.reportMemoryPressure(isCritical: true)
     #expect(throws: MetalError.self) { try rig.device.allocate(16) }
-    SoftMemoryPressure.report(isCritical: false)
+    rig.soft.reportMemoryPressure(isCritical: false)
     _ = try rig.device.allocate(16)
   }
 
@@ -157,7 +157,8 @@ import Testing
     }
     #expect(await code { _ = try await rig.pipeline("other") } == .kernelUnknown)
     // A constant of another type than the kernel's, of no type, of too few bytes.
-    #expect(await code { _ = try await rig.pipeline(constants: [0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]) } == .kernelCompile)
+    #expect(
+      await code { _ = try await rig.pipeline(constants: [0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]) } == .kernelCompile)
     #expect(
       await code { _ = try await rig.pipeline(constants: [0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]) } == .invalidArgument)
     #expect(await code { _ = try await rig.pipeline(constants: [0]) } == .invalidArgument)
@@ -169,7 +170,9 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent()) }
     var options = DeviceOptions()
     options.cacheFolder = folder.path
-    func compilations(_ configuration: SoftConfiguration = SoftConfiguration(), source: String = "a") async throws -> Int {
+    func compilations(_ configuration: SoftConfiguration = SoftConfiguration(), source: String = "a") async throws
+      -> Int
+    {
       let rig = try Rig(configuration, options: options)
       _ = try await rig.pipeline(source: source)
       _ = try await rig.pipeline("slow", source: source)

@@ -52,7 +52,8 @@ struct ListBuilder {
   ) {
     append(
       tilewright_launch(
-        pipeline: UInt32(pipeline), binding_count: 2, parameter_bytes: 4, threadgroup_memory_count: UInt32(memory.count),
+        pipeline: UInt32(pipeline), binding_count: 2, parameter_bytes: 4,
+        threadgroup_memory_count: UInt32(memory.count),
         threadgroups: (threadgroups, 1, 1), threads: (threads, 1, 1)))
     for length in memory { append(length) }
     append(tilewright_binding(argument: 0, buffer: UInt32(x.0), offset: UInt64(x.1)))
