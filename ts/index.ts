@@ -13,7 +13,7 @@ export type {
 export { DeviceBuffer } from './device/buffer.ts';
 export { type Binding, type Command, CommandList, type HostStep, type Launch, launch } from './device/command-list.ts';
 export { Device, type SubmitOptions, type TensorData } from './device/device.ts';
-export type { DequantizeCall, ElementwiseCatalogue, SoftmaxCall } from './device/elementwise.ts';
+export type { DequantizeCall, ElementwiseCatalogue, ProbeCatalogue, SoftmaxCall } from './device/elementwise.ts';
 export { RecordedList } from './device/recording.ts';
 export { type CommandTiming, Submission, type SubmissionResult } from './device/submission.ts';
 export { copyLaunch, QuantizedTensor, Tensor } from './device/tensor.ts';

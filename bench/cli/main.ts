@@ -2,7 +2,7 @@ import yargs, { type CommandModule } from 'yargs';
 import { packageVersion } from '../../ts/backends/native.ts';
 import { type ErrorCode, TilewrightError } from '../../ts/errors.ts';
 import { checkCommand } from '../../ts/testbed/index.ts';
-import { benchCommand, SUITE_COMMANDS } from './bench.ts';
+import { BENCH_COMMANDS, benchCommand } from './bench.ts';
 import { buildCommand } from './build.ts';
 import { EXIT } from './exit.ts';
 import { infoCommand } from './info.ts';
@@ -10,7 +10,7 @@ import { infoCommand } from './info.ts';
 /** What the two programs offer; `bench` is `tilewright bench` under a shorter name. */
 const PROGRAMS = {
   tilewright: [infoCommand, benchCommand, buildCommand, checkCommand],
-  bench: SUITE_COMMANDS,
+  bench: BENCH_COMMANDS,
 } as const satisfies Record<string, readonly unknown[]>;
 export type Program = keyof typeof PROGRAMS;
 

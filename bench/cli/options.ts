@@ -29,21 +29,21 @@ export function sizes(name: string, describe: string, fallback: string) {
 }
 
 /** An option that takes names of a list, or `all`, separated by commas; upper and lower case are the same. */
-export function names(name: string, describe: string, known: readonly string[], fallback: string) {
+export function names<const T extends string>(name: string, describe: string, known: readonly T[], fallback: string) {
   return {
     type: 'string',
     describe: `${describe}: ${known.join(', ')}, or all`,
     default: fallback,
-    coerce: (value: unknown): string[] => {
+    coerce: (value: unknown): T[] => {
       const wanted = items(value).map((item) => item.toLowerCase());
-      const unknown = wanted.find((item) => item !== 'all' && !known.includes(item));
+      const unknown = wanted.find((item) => item !== 'all' && !(known as readonly string[]).includes(item));
       if (unknown !== undefined || wanted.length === 0) {
         throw new TilewrightError(
           'ERR_USAGE',
           `--${name} does not know "${unknown ?? ''}". Known: ${known.join(', ')}.`,
         );
       }
-      return wanted.includes('all') ? [...known] : [...new Set(wanted)];
+      return wanted.includes('all') ? [...known] : ([...new Set(wanted)] as T[]);
     },
   } as const satisfies Options;
 }
@@ -72,14 +72,63 @@ export function number(name: string, describe: string, least: number, fallback: 
   } as const satisfies Options;
 }
 
+/** How block formats are multiplied. */
+export const PRECISION = {
+  choices: ['fast', 'exact'] as const,
+  default: 'fast',
+  describe: 'Of block formats: activations rounded to 8 bits, or kept as floats',
+} as const satisfies Options;
+
+/** An option that takes a share, as percent: `10%`, or `10`. */
+export function percent(name: string, describe: string, fallback: string) {
+  return {
+    type: 'string',
+    describe,
+    default: fallback,
+    coerce: (value: unknown): number => {
+      const [, digits] = /^(\d+(?:\.\d+)?)%?$/.exec(String(value)) ?? [];
+      if (digits !== undefined) return Number(digits) / 100;
+      throw new TilewrightError('ERR_USAGE', `--${name} takes a percentage such as 10%, not "${value}".`);
+    },
+  } as const satisfies Options;
+}
+
+const BACKENDS = ['auto', 'cpu', 'metal', 'hip'] as const;
+export type BackendChoice = (typeof BACKENDS)[number];
+
 /** What every suite takes. */
 export const SESSION_OPTIONS = {
-  backend: { choices: ['auto', 'cpu', 'metal', 'hip'] as const, default: 'auto', describe: 'Where kernels run' },
+  backend: {
+    type: 'string',
+    describe: `Where kernels run, separated by commas: ${BACKENDS.join(', ')}, or all that work here`,
+    default: 'auto',
+    coerce: (value: unknown): readonly BackendChoice[] | 'all' => {
+      const wanted = items(value).map((item) => item.toLowerCase());
+      if (wanted.includes('all')) return 'all';
+      const unknown = wanted.find((item) => !(BACKENDS as readonly string[]).includes(item));
+      if (unknown === undefined && wanted.length > 0) return [...new Set(wanted)] as BackendChoice[];
+      throw new TilewrightError(
+        'ERR_USAGE',
+        `--backend does not know "${unknown ?? ''}". Known: ${BACKENDS.join(', ')}.`,
+      );
+    },
+  },
   threads: optionalNumber('threads', 'CPU worker threads [default: all cores of the process]', 1),
   isa: { type: 'string', describe: 'CPU instruction set [default: the best that works here]' },
   time: number('time', 'Milliseconds of measuring per result', 1, 1000),
   rounds: optionalNumber('rounds', 'Rounds of measuring per result, in place of --time', 1),
+  quick: { type: 'boolean', default: false, describe: 'Only see that everything works: small probes, no warm-up' },
   seed: number('seed', 'Of the random data', 0, 1),
   json: { type: 'boolean', default: false, describe: 'Print the results as JSON, with every sample' },
 } as const satisfies Record<string, Options>;
 export type SessionArgs = InferredOptionTypes<typeof SESSION_OPTIONS>;
+
+/** What compares a run with an earlier one. */
+export const BASELINE_OPTIONS = {
+  'save-baseline': { type: 'string', describe: 'Write the results to this file, to compare later ones with' },
+  'compare-baseline': { type: 'string', describe: 'Compare with the results in this file; exit code 1 if slower' },
+  threshold: percent('threshold', 'Slower by more than this is a regression', '10%'),
+  retries: number('retries', 'Measure again so often where the machine changed', 0, 3),
+  'allow-other-hardware': { type: 'boolean', default: false, describe: 'Compare with a baseline of another machine' },
+} as const satisfies Record<string, Options>;
+export type BaselineArgs = InferredOptionTypes<typeof BASELINE_OPTIONS>;

@@ -1,44 +1,53 @@
-import { openDevice } from '../../ts/backends/open.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TilewrightError } from '../../ts/errors.ts';
-import { Limits } from '../limits/limits.ts';
+import { type Comparison, compare, MAX_OTHER_LOAD } from '../baseline/compare.ts';
+import { type Baseline, loadBaseline, saveBaseline } from '../baseline/file.ts';
+import { hardwareDifferences, showDifferences, softwareDifferences } from '../baseline/hardware.ts';
+import { type Environment, environmentOf } from '../info/environment.ts';
+import { comparisonReport } from '../report/comparison.ts';
 import { note, ProgressLine } from '../report/progress.ts';
 import { suiteReport } from '../report/suite.ts';
-import type { Suite, SuiteResult } from '../suites/suite.ts';
+import { measureCase } from '../suites/run.ts';
+import type { Session } from '../suites/session.ts';
+import type { Case, Suite, SuiteResult } from '../suites/suite.ts';
 import { EXIT } from './exit.ts';
-import type { SessionArgs } from './options.ts';
+import { openDevices, sessionOn } from './open-session.ts';
+import type { BaselineArgs, SessionArgs } from './options.ts';
 
-/**
- * Run a suite and print what it found. Ctrl-C ends it early: what was measured until then is printed.
- * @param optionsOf  the suite's options; it gets a function that tells the user something beside the results.
- */
-export async function runSuite<Options, Result extends SuiteResult>(
-  suite: Suite<Options, Result>,
-  args: SessionArgs,
-  optionsOf: (note: (text: string) => void) => Options,
+/** States of a shared machine last for seconds: so long is waited before measuring again, and twice as long each time. */
+const PAUSE_MS = 1000;
+
+/** What a session may have besides; tests plant extra work. */
+export type Planted = Pick<Session, 'extraWork'>;
+
+/** Run a suite and print what it found. Ctrl-C ends it early: what was measured until then is printed. */
+export async function runSuite<Options, Fields>(
+  suite: Suite<Options, Fields>,
+  args: SessionArgs & BaselineArgs,
+  options: Options,
+  planted: Planted = {},
 ): Promise<void> {
-  using progress = new ProgressLine();
-  const options = optionsOf((text) => note(progress, text));
   checkOptions(suite, options);
+  const path = args['compare-baseline'];
+  const baseline = path === undefined ? null : await loadBaseline(path);
+  using progress = new ProgressLine();
   const abort = new AbortController();
   const interrupt = () => abort.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const results: Result[] = [];
+  const results: (SuiteResult & Fields)[] = [];
+  const comparisons: Comparison[] = [];
+  const skipped = (what: string, why: string) => note(progress, `skipped ${what}: ${why}`);
   try {
-    await using device = await openDevice({
-      backend: args.backend as 'auto' | 'cpu' | 'metal' | 'hip',
-      threads: args.threads,
-      isa: args.isa,
-    });
-    using limits = new Limits(device, abort.signal);
-    const session = {
-      device,
-      limits,
-      effort: { timeMs: args.time, rounds: args.rounds },
-      seed: args.seed,
-      signal: abort.signal,
-      progress,
-    };
-    for await (const result of suite.run(session, options)) results.push(result);
+    for await (const device of openDevices(args)) {
+      if (baseline !== null) checkHardware(environmentOf(device), baseline, suite.name, args);
+      using opened = sessionOn(device, args, { signal: abort.signal, progress, skipped });
+      const session = { ...opened, ...planted };
+      for await (const subject of suite.cases(session, options)) {
+        const { result, comparison } = await measured(session, suite, subject, baseline, args);
+        results.push(result);
+        if (comparison !== null) comparisons.push(comparison);
+      }
+    }
   } catch (error) {
     if (!abort.signal.aborted || error !== abort.signal.reason) throw error;
   } finally {
@@ -50,14 +59,90 @@ export async function runSuite<Options, Result extends SuiteResult>(
     note(progress, `Interrupted: only the ${results.length} results measured until then follow.`);
   } else if (results.length === 0) {
     throw new TilewrightError('ERR_USAGE', 'No kernel takes what was asked for; nothing was measured.');
+  } else {
+    process.exitCode = exitCode(comparisons);
+    const target = args['save-baseline'];
+    if (target !== undefined) await saveBaseline(target, results);
   }
-  process.stdout.write(args.json ? `${JSON.stringify(results)}\n` : suiteReport(suite, results));
+  if (args.json) {
+    const byCase = new Map(comparisons.map((comparison) => [keyOf(comparison.backend, comparison.case), comparison]));
+    const told = results.map((result) => {
+      const comparison = byCase.get(keyOf(result.environment.backend, result.case));
+      return comparison === undefined ? result : { ...result, comparison };
+    });
+    process.stdout.write(`${JSON.stringify(told)}\n`);
+    return;
+  }
+  process.stdout.write(suiteReport(suite, results));
+  if (baseline !== null && results.length > 0) {
+    const base = baseline.results.find((other) => other.suite === suite.name);
+    const software = base === undefined ? [] : softwareDifferences(results[0]!.environment, base.environment);
+    const fresh = results.length - comparisons.length;
+    const told = { path: path!, threshold: args.threshold, fresh, software: showDifferences(software) };
+    process.stdout.write(comparisonReport(comparisons, told));
+  }
+}
+
+/**
+ * Measures a case; again, a few times, where the machine was not what it was when the baseline was measured, or others
+ * were at work. What is looked at are probes and load, never the times themselves, so this favours neither verdict.
+ */
+async function measured<Options, Fields>(
+  session: Session,
+  suite: Suite<Options, Fields>,
+  subject: Case<Fields>,
+  baseline: Baseline | null,
+  args: BaselineArgs,
+): Promise<{ result: SuiteResult & Fields; comparison: Comparison | null }> {
+  const saved = args['save-baseline'] !== undefined;
+  for (let attempt = 0; ; attempt++) {
+    const result = await measureCase(session, suite, subject);
+    const then = baseline === null ? undefined : counterpart(baseline, result);
+    const comparison = then === undefined ? null : compare(result, then, args);
+    const useless = comparison?.verdict === 'inconclusive' || (saved && result.method.otherLoad > MAX_OTHER_LOAD);
+    if (!useless || result.method.quick || attempt === args.retries) return { result, comparison };
+    session.progress.update(`${subject.name}: ${comparison?.reason ?? 'others are at work'}; measuring again`);
+    const pause = PAUSE_MS * 2 ** attempt;
+    await sleep(pause, undefined, { signal: session.signal }).catch(() => session.signal.throwIfAborted());
+  }
+}
+
+const keyOf = (backend: string, name: string) => `${backend} ${name}`;
+
+/** The baseline's result of the same case on the same back end. */
+const counterpart = (baseline: Baseline, result: SuiteResult): SuiteResult | undefined =>
+  baseline.results.find(
+    (other) =>
+      other.suite === result.suite &&
+      other.case === result.case &&
+      other.environment.backend === result.environment.backend,
+  );
+
+/** @throws ERR_USAGE if the baseline's results for this back end are of other hardware, unless that is allowed */
+function checkHardware(now: Environment, baseline: Baseline, suite: string, args: BaselineArgs): void {
+  const then = baseline.results.find(
+    (other) => other.suite === suite && other.environment.backend === now.backend,
+  )?.environment;
+  if (then === undefined || args['allow-other-hardware']) return;
+  const found = hardwareDifferences(now, then);
+  if (found.length === 0) return;
+  throw new TilewrightError(
+    'ERR_USAGE',
+    `The baseline is of other hardware (${showDifferences(found)}). Save one here, or give --allow-other-hardware.`,
+    { details: { differences: found } },
+  );
+}
+
+/** A regression counts more than what is not known. */
+function exitCode(comparisons: readonly Comparison[]): number {
+  if (comparisons.some(({ verdict }) => verdict === 'slower')) return EXIT.regression;
+  return comparisons.some(({ verdict }) => verdict === 'inconclusive') ? EXIT.inconclusive : EXIT.ok;
 }
 
 /** What is wrong with the options is a matter of usage, whichever part of the package says so. */
-function checkOptions<Options, Result extends SuiteResult>(suite: Suite<Options, Result>, options: Options): void {
+export function checkOptions<Options, Fields>(suite: Suite<Options, Fields>, options: Options): void {
   try {
-    suite.check(options);
+    suite.check?.(options);
   } catch (cause) {
     if (!(cause instanceof TilewrightError)) throw cause;
     throw new TilewrightError('ERR_USAGE', cause.message, { cause });

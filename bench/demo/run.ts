@@ -62,8 +62,8 @@ async function runLayer(weights: Weights, dispatcher: MatmulDispatcher, limits: 
   const work = { bytes: bytesOf(weights) + (m * k + m * n) * 4, operations: 2 * m * n * k, launches: commands.length };
   const ceilings = {
     bandwidthGbps: median(bandwidth)!,
-    peakGops: peak.gops,
-    peakKind: peak.kind,
+    peakGops: peak?.gops ?? null,
+    peakKind: peak?.kind ?? 'f32',
     launchMs: await limits.launchMs(),
   };
   return {

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { Limit } from '../limits/roofline.ts';
-import type { Summary } from '../stats/summary.ts';
+import type { Ratio } from '../stats/bootstrap.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -23,17 +23,25 @@ export function milliseconds(ms: number): string {
   return fixed(ms, digits);
 }
 
-export function spread({ p5, p95 }: Summary): string {
-  return `${milliseconds(p5)}..${milliseconds(p95)}`;
+/** A ratio with its interval: `0.83 (0.81..0.85)`. */
+export function ratio({ median, low, high }: Ratio): string {
+  return `${fixed(median, 2)} (${fixed(low, 2)}..${fixed(high, 2)})`;
+}
+
+/** What a comparison came to, in the colour of its weight. */
+export function verdict(text: 'same' | 'slower' | 'faster' | 'inconclusive'): string {
+  return styled(({ same: 'dim', slower: 'red', faster: 'green', inconclusive: 'yellow' } as const)[text], text);
 }
 
 /** The limit that binds, with its height. */
-export function bound(limit: Limit): string {
-  switch (limit.kind) {
+export function bound(limit: Limit | null): string {
+  switch (limit?.kind) {
+    case undefined:
+      return 'host';
     case 'memory':
       return `memory ${fixed(limit.bandwidthGbps, 1)} GB/s`;
     case 'compute':
-      return `${limit.peakKind} ${fixed(limit.peakGops, 0)} GOP/s`;
+      return `${limit.peakKind} ${fixed(limit.peakGops ?? Number.NaN, 0)} GOP/s`;
     case 'launch':
       return `launch ${fixed(limit.launchMs * 1000, 1)} us`;
   }

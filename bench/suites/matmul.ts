@@ -1,16 +1,11 @@
 import type { Tensor } from '../../ts/device/tensor.ts';
-import type { MatmulArgs, MatmulVariant, Precision } from '../../ts/dispatch/args.ts';
+import type { MatmulArgs, MatmulVariant, Precision, Weights } from '../../ts/dispatch/args.ts';
 import { MatmulDispatcher } from '../../ts/dispatch/dispatcher.ts';
-import { TilewrightError } from '../../ts/errors.ts';
 import { QuantFormat } from '../../ts/tensor/quant-format.ts';
-import type { PeakKind } from '../limits/peak.ts';
-import { limitOf } from '../limits/roofline.ts';
-import { bound, fixed, milliseconds, share, spread } from '../report/format.ts';
 import { normals } from '../stats/random.ts';
-import { summarize } from '../stats/summary.ts';
-import { measure } from './measure.ts';
-import { environmentOf, type Session } from './session.ts';
-import type { Suite, SuiteResult } from './suite.ts';
+import { type Session, withExtraWork } from './session.ts';
+import { skipping } from './skip.ts';
+import type { Case, DeviceOperation, Suite } from './suite.ts';
 import { WeightCopies, weightBytes } from './weights.ts';
 
 export interface MatmulSuiteOptions {
@@ -21,12 +16,9 @@ export interface MatmulSuiteOptions {
   /** Of block-quantized weights. */
   readonly precision: Precision;
   readonly variant: MatmulVariant | undefined;
-  /** Told of combinations that no kernel takes. */
-  readonly skipped: (what: string, why: string) => void;
 }
 
-export interface MatmulResult extends SuiteResult {
-  readonly suite: 'matmul';
+export interface MatmulFields {
   readonly format: string;
   readonly m: number;
   readonly n: number;
@@ -35,116 +27,85 @@ export interface MatmulResult extends SuiteResult {
   readonly kernel: string;
   readonly reason: string;
   readonly precision: Precision;
-  readonly threads: number;
-  readonly isa: string;
-  /** Billion operations a second at the median; 2 * m * n * k operations. */
-  readonly gflops: number;
-  /** Weights, activations and result, each counted once. */
-  readonly bytes: number;
 }
 
-/** Kernels that multiply in integers; all others work in f32. */
-const INTEGER_KERNELS: ReadonlySet<string> = new Set(['quant_gemv', 'quant_gemm']);
-
-async function* run(session: Session, options: MatmulSuiteOptions): AsyncGenerator<MatmulResult, void, undefined> {
-  using dispatcher = new MatmulDispatcher(session.device);
+async function* cases(
+  session: Session,
+  options: MatmulSuiteOptions,
+): AsyncGenerator<Case<MatmulFields>, void, undefined> {
+  const { device, seed, effort } = session;
+  using dispatcher = new MatmulDispatcher(device);
   for (const format of options.formats) {
     for (const n of options.n) {
       for (const k of options.k) {
         session.progress.update(`matmul ${format} ${n}x${k}: preparing weights`);
-        using weights = new WeightCopies(session.device, { format, n, k, seed: session.seed });
+        const rows = withExtraWork(session, n);
+        using weights = new WeightCopies(device, { format, n: rows, k, seed, quick: effort.quick });
         for (const m of options.m) {
           session.signal.throwIfAborted();
-          try {
-            yield await measureOne(session, dispatcher, options, weights, { format, m, n, k });
-          } catch (error) {
-            if (!(error instanceof TilewrightError) || error.code !== 'ERR_NO_KERNEL') throw error;
-            options.skipped(`${format} m=${m} n=${n} k=${k}`, error.message);
-          }
+          using a = device.tensor(normals(seed + 1, m * k), { shape: [m, k] });
+          using out = device.empty([m, rows]);
+          const problem = { format, m, n, k };
+          const subject = skipping(session, `${format} m=${m} n=${n} k=${k}`, () =>
+            caseOf(dispatcher, options, problem, { a, out, weights: weights.copies }, session.signal),
+          );
+          if (subject !== null) yield subject;
         }
       }
     }
   }
 }
 
-async function measureOne(
-  session: Session,
+function caseOf(
   dispatcher: MatmulDispatcher,
   options: MatmulSuiteOptions,
-  weights: WeightCopies,
   problem: { readonly format: string; readonly m: number; readonly n: number; readonly k: number },
-): Promise<MatmulResult> {
-  const { device, limits } = session;
+  tensors: { readonly a: Tensor; readonly out: Tensor; readonly weights: readonly Weights[] },
+  signal: AbortSignal,
+): Case<MatmulFields> {
   const { format, m, n, k } = problem;
+  const { a, out, weights } = tensors;
   const precision = QuantFormat.has(format) ? options.precision : 'exact';
-  using a: Tensor = device.tensor(normals(session.seed + 1, m * k), { shape: [m, k] });
-  using out: Tensor = device.empty([m, n]);
-  const argsOf = (b: WeightCopies['copies'][number]): MatmulArgs => ({
-    a,
-    b,
-    transposeB: true,
-    out,
-    precision,
-    variant: options.variant,
-  });
-  const { variant, kernel, reason } = dispatcher.select(argsOf(weights.copies[0]!));
-  // Each encoded on its own, so that each rounds its activations: a list encoded together would share that.
-  const operations = weights.copies.map((b) => ({
-    commands: dispatcher.encode(argsOf(b)).commands,
-    call: () => dispatcher.matmul(argsOf(b), { signal: session.signal }),
-  }));
-  const peakKind: PeakKind = INTEGER_KERNELS.has(kernel) ? 'int8' : 'f32';
-  session.progress.update('measuring what the machine can do at most');
-  const peak = await limits.peak(peakKind);
-  const launchMs = await limits.launchMs();
-
-  const measured = await measure(session, operations, `matmul ${format} m=${m} n=${n} k=${k}`);
-  const ms = summarize(measured.samples);
-  const bandwidth = summarize(measured.bandwidth);
-  const bytes = weightBytes(format, n, k) + (m * k + m * n) * Float32Array.BYTES_PER_ELEMENT;
-  const work = { bytes, operations: 2 * m * n * k, launches: operations[0]!.commands.length };
+  const argsOf = (b: Weights): MatmulArgs => ({ a, b, transposeB: true, out, precision, variant: options.variant });
+  const { variant, kernel, reason } = dispatcher.select(argsOf(weights[0]!));
+  const operations = weights.map((b) => matmulOperation(dispatcher, argsOf(b), signal));
   return {
-    suite: 'matmul',
-    format,
-    m,
-    n,
-    k,
-    variant,
-    kernel,
-    reason,
-    precision,
-    threads: device.capabilities.computeUnits,
-    isa: device.capabilities.architecture,
-    ms,
-    wallMs: summarize(measured.wall),
-    gflops: work.operations / ms.p50 / 1e6,
-    gbps: bytes / ms.p50 / 1e6,
-    bytes,
-    limit: limitOf(work, { bandwidthGbps: bandwidth.p50, peakGops: peak.gops, peakKind: peak.kind, launchMs }, ms.p50),
-    bandwidth,
-    method: measured.method,
-    environment: environmentOf(device),
+    name: `${format} m=${m} n=${n} k=${k} ${precision}`,
+    operations,
+    work: {
+      bytes: weightBytes(format, n, k) + (m * k + m * n) * Float32Array.BYTES_PER_ELEMENT,
+      operations: 2 * m * n * k,
+      launches: operations[0]!.commands.length,
+    },
+    peakKind: worksInIntegers(operations[0]!) ? 'int8' : 'f32',
+    fields: () => ({ ...problem, variant, kernel, reason, precision }),
   };
 }
 
-export const matmulSuite: Suite<MatmulSuiteOptions, MatmulResult> = {
+/** A matmul on its own: in a list encoded together, neighbours would share the rounding of their activations. */
+export function matmulOperation(dispatcher: MatmulDispatcher, args: MatmulArgs, signal: AbortSignal): DeviceOperation {
+  return {
+    commands: dispatcher.encode(args).commands,
+    call: () => dispatcher.matmul(args, { signal }),
+  };
+}
+
+/** Kernels that multiply in integers have their activations rounded first; all others work in floats. */
+export function worksInIntegers({ commands }: DeviceOperation): boolean {
+  return commands.some((command) => command.type === 'kernel' && command.kernel.name.includes('quantize'));
+}
+
+export const matmulSuite: Suite<MatmulSuiteOptions, MatmulFields> = {
   name: 'matmul',
   check({ formats, k }) {
     for (const format of formats) for (const size of k) weightBytes(format, 1, size);
   },
-  run,
+  cases,
   columns: [
     { header: 'format', cell: ({ format }) => format },
     { header: 'm', align: 'right', cell: ({ m }) => String(m) },
     { header: 'n', align: 'right', cell: ({ n }) => String(n) },
     { header: 'k', align: 'right', cell: ({ k }) => String(k) },
     { header: 'variant', cell: ({ variant }) => variant },
-    { header: 'ms', align: 'right', cell: ({ ms }) => milliseconds(ms.p50) },
-    { header: 'p5..p95', align: 'right', cell: ({ ms }) => spread(ms) },
-    { header: 'call', align: 'right', cell: ({ wallMs }) => milliseconds(wallMs.p50) },
-    { header: 'GFLOP/s', align: 'right', cell: ({ gflops }) => fixed(gflops, 0) },
-    { header: 'GB/s', align: 'right', cell: ({ gbps }) => fixed(gbps, 1) },
-    { header: 'limit', cell: ({ limit }) => bound(limit) },
-    { header: 'share', align: 'right', cell: ({ limit }) => share(limit.share) },
   ],
 };

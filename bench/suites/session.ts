@@ -1,4 +1,3 @@
-import { packageVersion } from '../../ts/backends/native.ts';
 import type { Device } from '../../ts/device/device.ts';
 import type { Limits } from '../limits/limits.ts';
 
@@ -8,6 +7,8 @@ export interface Effort {
   readonly timeMs: number;
   /** Rounds per result, in place of a time. */
   readonly rounds: number | undefined;
+  /** Hardly any warm-up, small probes, few copies: to see that everything works, not how fast. */
+  readonly quick: boolean;
 }
 
 /** Told what is being measured; see `report/progress.ts`. */
@@ -23,25 +24,16 @@ export interface Session {
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** Told of what no kernel takes. */
+  readonly skipped: (what: string, why: string) => void;
+  /**
+   * For tests of the comparison with a baseline: this share of more work than is told, 0.15 for a kernel that is 15%
+   * slower. No option of the command line sets it.
+   */
+  readonly extraWork?: number;
 }
 
-/** Where a result was measured; part of every one, so that a file of results can be compared with another. */
-export interface Environment {
-  readonly tilewright: string;
-  readonly node: string;
-  readonly platform: string;
-  readonly backend: string;
-  readonly device: string;
-  readonly date: string;
-}
-
-export function environmentOf(device: Device): Environment {
-  return {
-    tilewright: packageVersion,
-    node: process.versions.node,
-    platform: `${process.platform}-${process.arch}`,
-    backend: device.backend,
-    device: device.capabilities.deviceName,
-    date: new Date().toISOString(),
-  };
+/** `size` of a dimension over which the work is spread evenly, with the session's extra work. */
+export function withExtraWork(session: Session, size: number): number {
+  return Math.round(size * (1 + (session.extraWork ?? 0)));
 }

@@ -32,7 +32,12 @@ export function weightBytes(format: string, n: number, k: number): number {
   return n * (isDType(format) ? k * DTYPES[format].bytes : rowBytes(getQuantFormat(format), k));
 }
 
-export function copiesFor(bytes: number, memoryBytes: number): number {
+/** In short runs. */
+const QUICK_COPIES = 2;
+
+/** Copies of so many bytes that leave the caches together. */
+export function copiesFor(bytes: number, memoryBytes: number, quick = false): number {
+  if (quick) return QUICK_COPIES;
   const wanted = Math.max(MIN_ROTATION_BYTES, ROTATION_CACHES * lastLevelCacheBytes());
   const room = Math.max(1, Math.floor(memoryBytes / 3 / Math.max(bytes, 1)));
   return Math.min(Math.max(Math.ceil(wanted / Math.max(bytes, 1)), 2), MAX_COPIES, room);
@@ -42,11 +47,14 @@ export function copiesFor(bytes: number, memoryBytes: number): number {
 export class WeightCopies implements Disposable {
   readonly copies: readonly Weights[];
 
-  constructor(device: Device, options: { format: string; n: number; k: number; seed: number; copies?: number }) {
+  constructor(
+    device: Device,
+    options: { format: string; n: number; k: number; seed: number; copies?: number; quick?: boolean },
+  ) {
     const { format, n, k, seed } = options;
     const bytes = weightBytes(format, n, k);
     const step = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    const count = options.copies ?? copiesFor(step, device.capabilities.memoryBytes);
+    const count = options.copies ?? copiesFor(step, device.capabilities.memoryBytes, options.quick);
     if (step * count > device.capabilities.memoryBytes / 2) {
       throw new TilewrightError(
         'ERR_USAGE',

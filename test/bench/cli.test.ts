@@ -6,13 +6,17 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { MachineInfo } from '../../bench/info/machine.ts';
 import type { ModelInfo } from '../../bench/info/model.ts';
-import type { DequantResult } from '../../bench/suites/dequant.ts';
-import type { MatmulResult } from '../../bench/suites/matmul.ts';
+import type { DequantFields } from '../../bench/suites/dequant.ts';
+import type { MatmulFields } from '../../bench/suites/matmul.ts';
+import type { SuiteResult } from '../../bench/suites/suite.ts';
 import { MatmulVariant, QuantFormat, writeGGUF } from '../../ts/index.ts';
 import { type Run, runCli, runNode } from './spawn.ts';
 
+type MatmulResult = SuiteResult & MatmulFields;
+type DequantResult = SuiteResult & DequantFields;
+
 const ESCAPE = '\u001b';
-const TINY = ['--n', '48', '--k', '256', '--threads', '2', '--rounds', '2'];
+const TINY = ['--n', '48', '--k', '256', '--threads', '2', '--quick'];
 
 function json<T>({ code, stdout, stderr }: Run): T {
   expect(stderr).toBe('');
@@ -128,7 +132,8 @@ describe('bench matmul', () => {
       ['f16', 8, 48, 256],
     ]);
     for (const result of results) {
-      const { m, n, k, ms, limit } = result;
+      const { m, n, k, ms } = result;
+      const limit = result.limit!;
       expect(result).toMatchObject({
         threads: 2,
         isa: expect.any(String),
@@ -148,7 +153,11 @@ describe('bench matmul', () => {
       expect(['memory', 'compute', 'launch']).toContain(limit.kind);
       expect(limit.share).toBeCloseTo(limit.minimalMs[limit.kind] / ms.p50, 9);
       expect(limit.bandwidthGbps).toBe(result.bandwidth.p50);
-      expect(result.bandwidth.samples.length).toBe(2);
+      // Two rounds, and the probes before and after.
+      expect(result.bandwidth.samples.length).toBe(4);
+      expect(result.clockGops!.samples.length).toBe(4);
+      expect(ms.interval.low <= ms.p50 && ms.p50 <= ms.interval.high).toBe(true);
+      expect(limit.intensity).toBeCloseTo((2 * m * n * k) / bytes, 9);
       expect(limit.peakGops).toBeGreaterThan(0);
       expect(0 <= result.method.otherLoad && result.method.otherLoad <= 1).toBe(true);
       expect(result.wallMs.p50).toBeGreaterThan(0);
@@ -197,7 +206,7 @@ describe('bench dequant', () => {
     expect(result).toMatchObject({ suite: 'dequant', format: 'q6_k', to: 'f16', n: 48, k: 256 });
     expect(result!.bytes).toBe(48 * 210 + 2 * 48 * 256);
     expect(result!.gbps).toBeCloseTo(result!.bytes / result!.ms.p50 / 1e6, 9);
-    expect(result!.limit.share).toBeGreaterThan(0);
+    expect(result!.limit!.share).toBeGreaterThan(0);
   });
 });
 
@@ -210,7 +219,11 @@ describe('usage errors', () => {
     ['a size that is no number', ['bench', 'matmul', '--m', '1,many'], /--m takes whole numbers/],
     ['a size of zero', ['bench', 'matmul', '--n', '0'], /--n takes whole numbers/],
     ['a k that is not whole blocks', ['bench', 'matmul', '--format', 'q4_k', '--k', '100'], /Pad k to 256/],
-    ['an unknown back end', ['bench', 'matmul', '--backend', 'cuda'], /Choices: "auto", "cpu"/],
+    [
+      'an unknown back end',
+      ['bench', 'matmul', '--backend', 'cpu,cuda'],
+      /--backend does not know "cuda"\. Known: auto, cpu/,
+    ],
     ['no threads', ['bench', 'matmul', '--threads', '0'], /--threads takes a whole number from 1/],
     [
       'a variant that takes nothing of it',

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { SessionArgs } from '../../bench/cli/options.ts';
+import type { BaselineArgs, SessionArgs } from '../../bench/cli/options.ts';
 import { runSuite } from '../../bench/cli/run-suite.ts';
-import { type MatmulResult, type MatmulSuiteOptions, matmulSuite } from '../../bench/suites/matmul.ts';
+import { type MatmulFields, type MatmulSuiteOptions, matmulSuite } from '../../bench/suites/matmul.ts';
 import type { Suite } from '../../bench/suites/suite.ts';
 
 const OPTIONS: MatmulSuiteOptions = {
@@ -11,16 +11,29 @@ const OPTIONS: MatmulSuiteOptions = {
   k: [64],
   precision: 'fast',
   variant: undefined,
-  skipped: () => {},
 };
-const ARGS = { backend: 'cpu', threads: 1, isa: undefined, time: 1, rounds: 1, seed: 1, json: true } as SessionArgs;
+const ARGS: SessionArgs & BaselineArgs = {
+  backend: ['cpu'],
+  threads: 1,
+  isa: undefined,
+  time: 1,
+  rounds: 1,
+  quick: true,
+  seed: 1,
+  json: true,
+  threshold: 0.1,
+  retries: 0,
+  'save-baseline': undefined,
+  'compare-baseline': undefined,
+  'allow-other-hardware': false,
+};
 
 /** As matmul, but the user presses Ctrl-C after the first result. */
-const interrupted: Suite<MatmulSuiteOptions, MatmulResult> = {
+const interrupted: Suite<MatmulSuiteOptions, MatmulFields> = {
   ...matmulSuite,
-  async *run(session, options) {
-    for await (const result of matmulSuite.run(session, options)) {
-      yield result;
+  async *cases(session, options) {
+    for await (const subject of matmulSuite.cases(session, options)) {
+      yield subject;
       process.emit('SIGINT');
     }
   },
@@ -46,11 +59,11 @@ describe('Ctrl-C', () => {
   it('ends a run between launches and prints what was measured', async () => {
     const before = process.listenerCount('SIGINT');
     const text = captured();
-    await runSuite(interrupted, ARGS, () => OPTIONS);
+    await runSuite(interrupted, ARGS, OPTIONS);
     vi.restoreAllMocks();
     expect(process.exitCode).toBe(130);
     expect(text.stderr).toMatch(/^Interrupted: only the 1 result/);
-    expect((JSON.parse(text.stdout) as MatmulResult[]).map(({ format }) => format)).toEqual(['q8_0']);
+    expect((JSON.parse(text.stdout) as MatmulFields[]).map(({ format }) => format)).toEqual(['q8_0']);
     expect(process.listenerCount('SIGINT')).toBe(before);
   });
 });
@@ -58,14 +71,14 @@ describe('Ctrl-C', () => {
 describe('a suite that fails', () => {
   it('prints no results and passes the failure on', async () => {
     const text = captured();
-    const failing: Suite<MatmulSuiteOptions, MatmulResult> = {
+    const failing: Suite<MatmulSuiteOptions, MatmulFields> = {
       ...matmulSuite,
       // biome-ignore lint/correctness/useYield: it fails before it could.
-      async *run() {
+      async *cases() {
         throw new Error('broken');
       },
     };
-    await expect(runSuite(failing, ARGS, () => OPTIONS)).rejects.toThrow('broken');
+    await expect(runSuite(failing, ARGS, OPTIONS)).rejects.toThrow('broken');
     vi.restoreAllMocks();
     expect(text.stdout).toBe('');
   });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { medianInterval, medianOfRatios, ratioOfMedians } from '../../bench/stats/bootstrap.ts';
 import { normals, uniform } from '../../bench/stats/random.ts';
 import { summarize } from '../../bench/stats/summary.ts';
 
@@ -28,7 +29,12 @@ describe('summarize', () => {
   });
 
   it('makes one sample all of its quantiles', () => {
-    expect(summarize([7])).toEqual({ p5: 7, p50: 7, p95: 7, p99: 7, min: 7, max: 7, mean: 7, mad: 0, samples: [7] });
+    expect(summarize([7])).toEqual({
+      ...{ p5: 7, p50: 7, p95: 7, p99: 7, min: 7, max: 7, mean: 7, mad: 0, samples: [7] },
+      interval: { low: 7, high: 7 },
+      outliers: 0,
+      batch: 1,
+    });
   });
 
   it('refuses what has no summary', () => {
@@ -71,6 +77,84 @@ describe('summarize', () => {
         }
       }),
     );
+  });
+});
+
+describe('outliers', () => {
+  it('are counted beyond three interquartile ranges, and stay in every figure', () => {
+    const values = [10, 11, 12, 13, 14];
+    expect(summarize(values).outliers).toBe(0);
+    expect(summarize([...values, 19, 5]).outliers).toBe(0);
+    const summary = summarize([...values, 100, 5]);
+    expect(summary).toMatchObject({ outliers: 1, max: 100, min: 5 });
+  });
+});
+
+/** `rounds` rounds of `batch` samples: each round has a level of its own, and its samples lie close around it. */
+function drifting(seed: number, rounds: number, batch: number, level: number, spread: number): number[] {
+  const levels = normals(seed, rounds, spread);
+  const noise = normals(seed + 1, rounds * batch, spread / 20);
+  return Array.from(noise, (value, i) => level * (1 + levels[Math.floor(i / batch)]! + value));
+}
+
+describe('intervals', () => {
+  it('are the same for the same samples, hold the median, and turn round with their samples', () => {
+    fc.assert(
+      fc.property(samples, fc.integer({ min: 1, max: 5 }), (values, batch) => {
+        const interval = medianInterval({ samples: values, batch });
+        expect(medianInterval({ samples: values, batch })).toEqual(interval);
+        expect(Math.min(...values) <= interval.low && interval.low <= interval.high).toBe(true);
+        expect(interval.high <= Math.max(...values)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('hold the true median as often as they say', () => {
+    let hits = 0;
+    const runs = 200;
+    for (let run = 0; run < runs; run++) {
+      const { low, high } = medianInterval({ samples: [...normals(1000 + run, 60)], batch: 1 });
+      if (low <= 0 && 0 <= high) hits++;
+    }
+    // Six standard deviations of a binomial of 0.95; the seeds are fixed.
+    expect(Math.abs(hits / runs - 0.95)).toBeLessThan(6 * Math.sqrt((0.95 * 0.05) / runs));
+  });
+
+  it('draw rounds and not samples, which lean on each other', () => {
+    let hits = 0;
+    let naive = 0;
+    const runs = 100;
+    for (let run = 0; run < runs; run++) {
+      const values = drifting(5000 + 2 * run, 25, 16, 1, 0.05);
+      const within = ({ low, high }: { low: number; high: number }) => low <= 1 && 1 <= high;
+      if (within(medianInterval({ samples: values, batch: 16 }))) hits++;
+      if (within(medianInterval({ samples: values, batch: 1 }))) naive++;
+    }
+    expect(hits / runs).toBeGreaterThan(0.85);
+    expect(naive / runs).toBeLessThan(0.6);
+  });
+
+  it('of ratios hold the true one, and exclude 1 where the difference is plain', () => {
+    const base = { samples: drifting(1, 40, 8, 2, 0.03), batch: 8 };
+    const slower = { samples: drifting(3, 40, 8, 2.3, 0.03), batch: 8 };
+    const ratio = ratioOfMedians(slower, base);
+    expect(ratio.low).toBeGreaterThan(1.1);
+    expect(ratio.low).toBeLessThan(1.15);
+    expect(ratio.high).toBeGreaterThan(1.15);
+    const same = ratioOfMedians({ samples: drifting(5, 40, 8, 2, 0.03), batch: 8 }, base);
+    expect(same.low < 1 && 1 < same.high).toBe(true);
+  });
+
+  it('of paired ratios do not see what both halves of the pairs share', () => {
+    const drift = [...normals(7, 50, 0.3)].map((value) => Math.exp(value));
+    const ratio = medianOfRatios(
+      drift.map((value) => 1.15 * value),
+      drift,
+    );
+    near(ratio.low, 1.15);
+    near(ratio.median, 1.15);
+    near(ratio.high, 1.15);
   });
 });
 

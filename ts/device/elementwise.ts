@@ -1,3 +1,4 @@
+import type { DeviceBuffer } from './buffer.ts';
 import type { Launch } from './command-list.ts';
 import type { QuantizedTensor, Tensor } from './tensor.ts';
 
@@ -21,6 +22,17 @@ export interface DequantizeCall {
   readonly target: number;
 }
 
+/** Launches that show what the device can do at most. */
+export interface ProbeCatalogue {
+  /** Reads the first `bytes` of `data` once; `sink` takes 8 bytes. */
+  read(data: DeviceBuffer, sink: DeviceBuffer, bytes: number): Launch;
+  /**
+   * Multiply-adds of f32, or dot products of 8-bit integers, from registers. Writes how many operations it did into
+   * `sink`, as a 64-bit float: 0 if the device has no such instructions.
+   */
+  peak(kind: 'f32' | 'int8', iterations: number, sink: DeviceBuffer): Launch;
+}
+
 /**
  * The element-wise kernels of one back end: how a call that was checked becomes a launch. Which kernel, method and
  * access width is the back end's own business.
@@ -30,4 +42,6 @@ export interface ElementwiseCatalogue {
   copy(from: Tensor, to: Tensor): Launch;
   softmax(call: SoftmaxCall): Launch;
   dequantize(call: DequantizeCall): Launch;
+  /** Left out by back ends that have no such kernels. */
+  readonly probes?: ProbeCatalogue;
 }

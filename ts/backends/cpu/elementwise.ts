@@ -1,6 +1,6 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue } from '../../device/elementwise.ts';
-import { copy, dequantize, softmax } from '../../kernels/elementwise.ts';
+import { copy, dequantize, probePeak, probeRead, softmax } from '../../kernels/elementwise.ts';
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 
@@ -63,5 +63,22 @@ export const cpuElementwise: ElementwiseCatalogue = {
       params: { n: rows, k, src_row_bytes: weights.rowStrides.at(-1) ?? 0, dst_stride: [k, 1] },
       label: `dequantize<${weights.format.name}> ${rows}x${k}`,
     });
+  },
+
+  probes: {
+    read: (data, sink, bytes) =>
+      launch(probeRead, {
+        buffers: { data: { buffer: data, byteOffset: 0 }, sink: { buffer: sink, byteOffset: 0 } },
+        constants: {},
+        params: { bytes },
+        label: 'probe_read',
+      }),
+    peak: (kind, iterations, sink) =>
+      launch(probePeak, {
+        buffers: { sink: { buffer: sink, byteOffset: 0 } },
+        constants: { kind: kind === 'f32' ? 0 : 1 },
+        params: { iterations },
+        label: `probe_peak<${kind}>`,
+      }),
   },
 };
