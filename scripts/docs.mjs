@@ -2,6 +2,7 @@
 // their marks. `npm run docs -- dequant` does those whose command has that word.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir, release } from 'node:os';
+import { setUp } from './setup.mjs';
 import { Failure, main, root, run, say } from './steps.mjs';
 
 const MARK = /(<!-- output of: (tilewright|bench) (.*?) -->\n```\n)[\s\S]*?(```\n)/g;
@@ -12,6 +13,7 @@ const portable = (text) =>
   text.replaceAll(root, '').replaceAll(homedir(), '~').replaceAll(release(), release().split('-')[0]).trimEnd();
 
 await main(async () => {
+  await setUp(); // the commands do so, too, and say what they did
   const files = ['README.md', ...readdirSync(`${root}docs`).map((name) => `docs/${name}`)];
   for (const file of files.filter((name) => name.endsWith('.md'))) {
     const before = readFileSync(root + file, 'utf8');

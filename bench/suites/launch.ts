@@ -57,11 +57,11 @@ async function* cases(
       dispatcher
         .encodeAll(Array.from({ length: batch }, () => ({ a, b, transposeB: true, out })))
         .flatMap(({ commands }) => commands);
-    const kept = encode();
+    using recorded = device.record(encode());
     const elements = TINY * TINY + 2 * TINY;
     yield {
       name: `replayed ${batch}`,
-      operations: [{ host: () => submit(kept).done, units: batch }],
+      operations: [{ host: () => recorded.submit({ signal }).done, units: batch }],
       work: { bytes: 4 * elements, operations: 2 * TINY * TINY, launches: 1 },
       against: { name: 'encoded anew', operations: [{ host: () => submit(encode()).done, units: batch }] },
       fields: () => ({ how: 'replayed', batch }),
