@@ -3,17 +3,30 @@
 
 #define TW_PASTE(a, b) a##b
 #define TW_NAME(a, b) TW_PASTE(a, b)
-#define TW_GEMV(C, R)                                                                       \
-  TW_KERNEL(256) TW_NAME(TW_NAME(gemv_, TW_FORMAT_NAME), _c##C##_r##R)(TW_HIP_MATMUL_ARGUMENTS) { \
-    extern TW_SHARED float partial[];                                                       \
-    tw::gemv<tw::TW_FORMAT, C, R, false>(TW_HIP_MATMUL_PASSED, partial);                    \
-  }                                                                                         \
-  TW_KERNEL(256) TW_NAME(TW_NAME(gemv_, TW_FORMAT_NAME), _c##C##_r##R##_gate)(TW_HIP_MATMUL_ARGUMENTS) { \
-    extern TW_SHARED float partial[];                                                       \
-    tw::gemv<tw::TW_FORMAT, C, R, true>(TW_HIP_MATMUL_PASSED, partial);                     \
+#define TW_INSTANCE(suffix, C, R, gated)                                                   \
+  TW_KERNEL(256) TW_NAME(TW_NAME(gemv_, TW_FORMAT_NAME), suffix)(TW_HIP_MATMUL_ARGUMENTS) { \
+    extern TW_SHARED float partial[];                                                      \
+    tw::gemv<tw::TW_FORMAT, C, R, gated>(TW_HIP_MATMUL_PASSED, partial);                   \
   }
+#define TW_GEMV(C, R)                      \
+  TW_INSTANCE(_c##C##_r##R, C, R, false)    \
+  TW_INSTANCE(_c##C##_r##R##_gate, C, R, true)
 
 TW_GEMV(1, 1)
 TW_GEMV(2, 1)
 TW_GEMV(4, 1)
 TW_GEMV(8, 1)
+#if defined(TW_EXPLORE)
+#define TW_TRY(C, R) TW_INSTANCE(_c##C##_r##R, C, R, false)
+TW_TRY(1, 2)
+TW_TRY(1, 4)
+TW_TRY(2, 2)
+TW_TRY(2, 4)
+TW_TRY(3, 1)
+TW_TRY(3, 2)
+TW_TRY(4, 2)
+TW_TRY(4, 4)
+TW_TRY(6, 2)
+TW_TRY(8, 2)
+TW_TRY(8, 4)
+#endif
