@@ -67,6 +67,16 @@ export async function needClang() {
   return problem ?? (onPath('clang-19') ? null : 'clang-19 is missing after installing it');
 }
 
+/**
+ * Makes sure of what compiles GPU kernels to code objects: clang and LLVM's linker.
+ * @returns {Promise<string | null>} why they are not there, or null
+ */
+export async function needGpuCompiler() {
+  if (onPath('clang++-19') && onPath('ld.lld-19')) return null;
+  const problem = await aptInstall(['clang-19', 'lld-19']);
+  return problem ?? (onPath('ld.lld-19') ? null : 'lld-19 is missing after installing it');
+}
+
 /** buildNative, whose failures are for the person at the terminal. */
 export async function build(options) {
   try {

@@ -6,10 +6,11 @@ import { BENCH_COMMANDS, benchCommand } from './bench.ts';
 import { buildCommand } from './build.ts';
 import { EXIT } from './exit.ts';
 import { infoCommand } from './info.ts';
+import { occupancyCommand } from './occupancy.ts';
 
 /** What the two programs offer; `bench` is `tilewright bench` under a shorter name. */
 const PROGRAMS = {
-  tilewright: [infoCommand, benchCommand, buildCommand, checkCommand],
+  tilewright: [infoCommand, benchCommand, buildCommand, checkCommand, occupancyCommand],
   bench: BENCH_COMMANDS,
 } as const satisfies Record<string, readonly unknown[]>;
 export type Program = keyof typeof PROGRAMS;

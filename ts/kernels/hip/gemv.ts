@@ -15,13 +15,30 @@ export const HIP_GEMV_CONSTANTS = [
 ] as const;
 export type HipGemvConstants = Readonly<Record<(typeof HIP_GEMV_CONSTANTS)[number], number>>;
 
-/** [columns, rows] of the instances. */
+/**
+ * [columns, rows] of the instances: AMD's code objects have the first of each number of columns, NVIDIA's all of them.
+ * More rows share the activations' loads and records; on AMD GPUs their registers would cost more waves than that saves.
+ */
 export const HIP_GEMV_SHAPES = [
   [1, 1],
   [2, 1],
   [4, 1],
   [8, 1],
+  [2, 2],
+  [4, 4],
+  [8, 2],
+  [8, 4],
 ] as const;
+
+/** Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. */
+export function hipGemvRows(architecture: string, format: number, columns: number): number {
+  if (!architecture.startsWith('sm_') || columns === 1) return 1;
+  const { name } = formatOfId(format);
+  // Scales and mins of Q4_K and Q5_K take the registers of two more rows.
+  if (columns === 8) return name === 'q4_k' || name === 'q5_k' ? 2 : 4;
+  return columns;
+}
+
 /** Most waves of a workgroup: 256 threads. */
 export const maxWaves = (wave: number): number => 256 / wave;
 

@@ -1,0 +1,33 @@
+// Resource tables from compiled kernels: rows per target, and hip/resources written from all of them with `npm run
+// build:hip -- --tables`.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { KernelResources } from '../../ts/hip/code-object.ts';
+import { countLoop } from '../../ts/hip/loop-count.ts';
+import { formatTable, laneWeights, type ResourceRow, resourceRow } from '../../ts/hip/resources.ts';
+import { assemblyOf, type Compiled } from './compile.ts';
+import { isAmd, root } from './targets.ts';
+
+/** Rows of the AMD targets, by target, in the order of the kernels' names. */
+export function resourceRows(compiled: readonly Compiled[]): ReadonlyMap<string, readonly ResourceRow[]> {
+  const rows = new Map<string, ResourceRow[]>();
+  for (const { file, target, kernels } of compiled) {
+    if (!isAmd(target)) continue;
+    const assembly = readFileSync(assemblyOf(file), 'utf8');
+    const own = rows.get(target) ?? [];
+    rows.set(target, own);
+    for (const kernel of kernels as readonly KernelResources[]) {
+      const loop = laneWeights(kernel.name) === null ? null : countLoop(assembly, kernel.name);
+      own.push(resourceRow(target, kernel, loop));
+    }
+  }
+  for (const own of rows.values()) own.sort((x, y) => (x.kernel < y.kernel ? -1 : 1));
+  return rows;
+}
+
+export const tablePath = (target: string): string => join(root, 'hip/resources', `${target}.tsv`);
+
+export function writeTables(compiled: readonly Compiled[]): void {
+  mkdirSync(join(root, 'hip/resources'), { recursive: true });
+  for (const [target, rows] of resourceRows(compiled)) writeFileSync(tablePath(target), formatTable(rows));
+}
