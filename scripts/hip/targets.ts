@@ -12,8 +12,8 @@ export const AMD_TARGETS = [
 export const NVIDIA_TARGETS = ['sm_80'] as const;
 export const TARGETS: readonly string[] = [...AMD_TARGETS, ...NVIDIA_TARGETS];
 
-/** One of each family of instructions and register files: what `npm test` compiles. */
-export const GATE_TARGETS: readonly string[] = ['gfx906', 'gfx942', 'gfx1030', 'gfx1100', 'gfx1201', 'sm_80'];
+/** What `npm test` compiles: a target of each wave size. All of them take minutes; a change to the tables needs them. */
+export const GATE_TARGETS: readonly string[] = ['gfx906', 'gfx1100'];
 
 export const isAmd = (target: string): boolean => target.startsWith('gfx');
 

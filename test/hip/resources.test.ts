@@ -47,14 +47,6 @@ describe.skipIf(!hasCompiler)('compiled GPU kernels', () => {
     expect(wrong, 'if it has to be so: npm run build:hip -- --tables').toEqual([]);
   });
 
-  it('are as many for NVIDIA, where nothing is spilled to local memory before its own compiler runs', () => {
-    for (const { file, target, kernels } of compiled) {
-      if (isAmd(target)) continue;
-      expect(kernels.length, file).toBeGreaterThan(0);
-      for (const { name, maxThreads } of kernels) expect(maxThreads, name).toBeGreaterThan(0);
-    }
-  });
-
   it('have occupancies like those that the compiler prints', () => {
     for (const { file, target, kernels } of compiled.filter((entry) => /quantize|gemv\.q4_0/.test(entry.file))) {
       if (!isAmd(target)) continue;

@@ -78,7 +78,8 @@ export class ObjectFolder implements CodeObjects {
   /** Where the package's own objects may be, best first. */
   static places(): readonly string[] {
     const named = process.env.TILEWRIGHT_HIP_OBJECTS;
-    return [...(named ? [named] : []), fileURLToPath(new URL('build/hip', packageRoot))];
+    const built = ['build/hip', 'build/hip/bundle'].map((folder) => fileURLToPath(new URL(folder, packageRoot)));
+    return [...(named ? [named] : []), ...built];
   }
 
   /** The package's own objects. @throws ERR_BACKEND_UNAVAILABLE */

@@ -1,7 +1,7 @@
 // How much of a GEMV each workgroup takes. It only grows as the problem does.
 import type { Capabilities } from '../../device/backend.ts';
 import { ceilDiv, product } from '../../kernels/hip/declare.ts';
-import { HIP_GEMV_SHAPES, maxWaves } from '../../kernels/hip/gemv.ts';
+import { HIP_GEMV_SHAPES, hipGemvRows, maxWaves } from '../../kernels/hip/gemv.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
 import { entry } from './tuning.ts';
@@ -24,7 +24,7 @@ export function gemvColumns(m: number): number {
 export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tuning: TuningEntry): GemvShape {
   const { m, n, k, batch, format } = problem;
   const columns = gemvColumns(m);
-  const [, rows] = HIP_GEMV_SHAPES.find(([width]) => width === columns)!;
+  const rows = hipGemvRows(capabilities.architecture, format!.id!, columns);
   const of = (name: 'gemvWaves' | 'wavesPerUnit' | 'splitK') => entry(tuning, name, format!.name, columns);
   const most = maxWaves(capabilities.waveSize!);
   const waves = Math.min(most, 2 ** Math.floor(Math.log2(of('gemvWaves'))));
