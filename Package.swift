@@ -77,10 +77,12 @@ if exists("test/swift") {
         ]))
     products.append(.library(name: "NodeSwiftPitfalls", type: .dynamic, targets: ["NodeSwiftPitfalls"]))
   }
-  targets.append(
-    .testTarget(name: "MetalRuntimeTests", dependencies: ["MetalRuntime"], path: "test/swift/MetalRuntimeTests"))
   #if os(Linux)
-    targets.append(.testTarget(name: "SoftMetalTests", dependencies: ["SoftMetal"], path: "test/swift/SoftMetalTests"))
+    // Over the software device, both.
+    targets += [
+      .testTarget(name: "MetalRuntimeTests", dependencies: ["MetalRuntime"], path: "test/swift/MetalRuntimeTests"),
+      .testTarget(name: "SoftMetalTests", dependencies: ["SoftMetal"], path: "test/swift/SoftMetalTests"),
+    ]
   #endif
 }
 

@@ -21,13 +21,14 @@ public struct DeviceInfo: Encodable, Sendable {
   public let software: Bool
 
   init(_ device: MTLDevice) {
-    let known: [(String, MTLGPUFamily)] = [
-      ("apple5", .apple5), ("apple6", .apple6), ("apple7", .apple7), ("apple8", .apple8), ("apple9", .apple9),
-      ("mac2", .mac2), ("metal3", .metal3),
+    // By value: the names of the newer ones are not in every SDK.
+    let known = [
+      ("apple5", 1005), ("apple6", 1006), ("apple7", 1007), ("apple8", 1008), ("apple9", 1009), ("apple10", 1010),
+      ("mac2", 2002), ("metal3", 5001),
     ]
     name = device.name
     architecture = Platform.architecture(device)
-    families = known.filter { device.supportsFamily($0.1) }.map(\.0)
+    families = known.filter { MTLGPUFamily(rawValue: $0.1).map(device.supportsFamily) ?? false }.map(\.0)
     simdgroupMatrix = families.contains("apple7")
     // The type came with Metal 3.1.
     bfloat =

@@ -88,7 +88,7 @@ public final class GPUDevice: @unchecked Sendable {
         "\(length) bytes are more than is left of the GPU's working set (\(meter.current) of "
           + "\(info.workingSetBytes) bytes are taken): release buffers first.", details)
     }
-    guard let buffer = device.makeBuffer(length: bytes, options: .storageModeShared) else {
+    guard let buffer = Platform.releasing({ device.makeBuffer(length: bytes, options: .storageModeShared) }) else {
       meter.give(bytes)
       throw MetalError(.outOfMemory, "Metal has no memory for a buffer of \(length) bytes.", details)
     }

@@ -150,9 +150,11 @@ public final class GPUMapping: @unchecked Sendable {
         ["byteLength": .number(length), "maxBufferBytes": .number(device.maxBufferLength)])
     }
     // The deallocator's closure is what holds the file: Metal drops it with the buffer.
-    let buffer = device.makeBuffer(
-      bytesNoCopy: file.base.advanced(by: begin), length: end - begin, options: .storageModeShared
-    ) { _, _ in withExtendedLifetime(file) {} }
+    let buffer = Platform.releasing {
+      device.makeBuffer(
+        bytesNoCopy: file.base.advanced(by: begin), length: end - begin, options: .storageModeShared
+      ) { _, _ in withExtendedLifetime(file) {} }
+    }
     guard let buffer else {
       throw MetalError(.outOfMemory, "The device refuses a buffer of \(length) bytes over \(file.path).")
     }

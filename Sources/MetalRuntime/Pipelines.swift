@@ -75,7 +75,7 @@ private final class OnceTable<Key: Hashable & Sendable, Value: Sendable>: @unche
       case .pending(let others)?: entries[key] = .pending(others + [completion])
       case nil:
         entries[key] = .pending([completion])
-        queue.async { self.settle(key, Result(catching: make)) }
+        queue.async { self.settle(key, Result { try Platform.releasing(make) }) }
       }
       return nil
     }

@@ -8,6 +8,9 @@ import Foundation
   enum Platform {
     static let isSoftware = false
 
+    /// Metal's objects are autoreleased, and Node's threads never drain a pool of their own.
+    static func releasing<T>(_ body: () throws -> T) rethrows -> T { try autoreleasepool(invoking: body) }
+
     /// Options of the software device, which is not here.
     struct SoftwareOptions: Decodable, Sendable {}
 
@@ -59,6 +62,8 @@ import Foundation
 
   enum Platform {
     static let isSoftware = true
+
+    static func releasing<T>(_ body: () throws -> T) rethrows -> T { try body() }
 
     typealias SoftwareOptions = SoftConfiguration.Overrides
 

@@ -70,13 +70,15 @@ final class WorkQueue: @unchecked Sendable {
     while committed.count < Self.mostCommitted, !waiting.isEmpty {
       let chunk = waiting.removeFirst()
       do {
-        let encoded = try encoder.encode(chunk)
-        number += 1
-        let id = number
-        committed[id] = Committed(chunk: chunk, deadline: .now() + timeout)
-        // The handler is what keeps the queue alive while the GPU works, and is dropped when it has run.
-        encoded.commandBuffer.addCompletedHandler { _ in self.completed(id, chunk, encoded) }
-        encoded.commandBuffer.commit()
+        try Platform.releasing {
+          let encoded = try encoder.encode(chunk)
+          number += 1
+          let id = number
+          committed[id] = Committed(chunk: chunk, deadline: .now() + timeout)
+          // The handler is what keeps the queue alive while the GPU works, and is dropped when it has run.
+          encoded.commandBuffer.addCompletedHandler { _ in self.completed(id, chunk, encoded) }
+          encoded.commandBuffer.commit()
+        }
       } catch {
         finished += fail(chunk.run, error as? MetalError ?? MetalError(.failure, "\(error)"), finished: 1)
       }

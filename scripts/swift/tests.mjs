@@ -44,6 +44,10 @@ async function formatting(swift) {
 }
 
 async function ownTests(swift) {
+  if (process.platform !== 'linux') {
+    const reason = 'they look at it over the software device, which is for Linux';
+    return { passed: 0, failed: 0, skipped: [{ name: "the bridge's own tests in Swift", reason }] };
+  }
   const begin = performance.now();
   const args = ['test', '--scratch-path', TESTS_SCRATCH, '--sanitize=thread'];
   const { output } = await runSwift(swift, 'swift', args, { env: SANITIZED, timeout: 600_000 });
