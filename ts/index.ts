@@ -13,7 +13,13 @@ export type {
 export { DeviceBuffer } from './device/buffer.ts';
 export { type Binding, type Command, CommandList, type HostStep, type Launch, launch } from './device/command-list.ts';
 export { Device, type SubmitOptions, type TensorData } from './device/device.ts';
-export type { DequantizeCall, ElementwiseCatalogue, ProbeCatalogue, SoftmaxCall } from './device/elementwise.ts';
+export type {
+  DequantizeCall,
+  ElementwiseCatalogue,
+  GetRowsCall,
+  ProbeCatalogue,
+  SoftmaxCall,
+} from './device/elementwise.ts';
 export { RecordedList } from './device/recording.ts';
 export { type CommandTiming, Submission, type SubmissionResult } from './device/submission.ts';
 export { copyLaunch, QuantizedTensor, Tensor } from './device/tensor.ts';
@@ -55,6 +61,7 @@ export {
   type QuantizedMatmulOp,
 } from './ops/batch-quantized.ts';
 export { dequantizeTensor, type SoftmaxOptions, softmax, softmaxLaunch } from './ops/elementwise.ts';
+export { type GetRowsOptions, getRows, getRowsCommand } from './ops/get-rows.ts';
 export { GGUFModel, loadGGUF } from './ops/load-gguf.ts';
 export { dequantize, quantize } from './ops/quantize.ts';
 export { KernelTimer, type ScopeSummary, type ScopeTiming, TimerScope } from './ops/timer.ts';

@@ -33,6 +33,13 @@ export interface ProbeCatalogue {
   peak(kind: 'f32' | 'int8', iterations: number, sink: DeviceBuffer): Launch;
 }
 
+/** Rows of a table [rows, k] by i32 indices [count], to `out` [count, k]. Shapes and dtypes have been checked. */
+export interface GetRowsCall {
+  readonly table: Tensor | QuantizedTensor;
+  readonly index: Tensor;
+  readonly out: Tensor;
+}
+
 /**
  * The element-wise kernels of one back end: how a call that was checked becomes a launch. Which kernel, method and
  * access width is the back end's own business.
@@ -44,4 +51,6 @@ export interface ElementwiseCatalogue {
   dequantize(call: DequantizeCall): Launch;
   /** Left out by back ends that have no such kernels. */
   readonly probes?: ProbeCatalogue;
+  /** An index that names no row gives a row of NaN. Where it is missing the rows are put together by the host. */
+  getRows?(call: GetRowsCall): Launch;
 }

@@ -13,11 +13,14 @@ export const batchStrides = (strides: readonly number[]): number[] => [
   ...strides,
 ];
 
-/** The parameter struct that the matmul kernels of all back ends share. */
+/**
+ * The parameter struct that the matmul kernels of all back ends share; frozen, so that back ends may keep what they
+ * derive from it.
+ */
 export function matmulParams(problem: MatmulProblem): MatmulParams {
   const none = [0, 0] as const;
   const { affine, gateAffine } = problem;
-  return {
+  const params: MatmulParams = {
     m: problem.m,
     n: problem.n,
     k: problem.k,
@@ -44,4 +47,6 @@ export function matmulParams(problem: MatmulProblem): MatmulParams {
     alpha: problem.alpha,
     beta: problem.beta,
   };
+  for (const value of Object.values(params)) Object.freeze(value);
+  return Object.freeze(params);
 }

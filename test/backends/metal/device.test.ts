@@ -201,3 +201,29 @@ describe.skipIf(!metalLoads)('a process', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'done\n' });
   });
 });
+
+it('looks at the buffers of every launch, though it keeps what its form decides', async () => {
+  const device = open();
+  const dispatcher = new MatmulDispatcher(device);
+  const [m, n, k] = [2, 5, 16];
+  const weights = uniform(n * k, 7);
+  const b = device.tensor(weights, { shape: [n, k] });
+  // The same form at offsets that allow vector loads, and at ones that do not.
+  const memory = device.tensor(uniform(m * k + 8, 8), { shape: [m * k + 8] });
+  const whole = await memory.read();
+  for (const start of [0, 4, 1, 8, 3, 4]) {
+    const a = memory.slice({ start, end: start + m * k }).reshape([m, k]);
+    const { values, bounds } = referenceMatmul({
+      ...{ batch: 1, m, n, k, a: whole.slice(start, start + m * k), b: weights, alpha: 1, beta: 0 },
+      ...{ activation: 'none', outDType: 'f32', fast: false },
+    });
+    const result = await dispatcher.matmul({ a, b, transposeB: true });
+    expect(firstMiss(await result.read(), values, bounds)).toBeNull();
+  }
+  const [launch] = dispatcher.encode({ a: memory.slice({ end: m * k }).reshape([m, k]), b, transposeB: true }).commands;
+  if (launch?.type !== 'kernel') throw new Error('a host step');
+  const shifted = { ...launch, bindings: launch.bindings.map((at) => at && { ...at, byteOffset: at.byteOffset + 2 }) };
+  await expect(device.submit([shifted])).rejects.toMatchObject({ code: 'ERR_KERNEL_LAUNCH' });
+  const without = { ...launch, bindings: launch.bindings.map((at, i) => (i === 3 ? launch.bindings[0]! : at)) };
+  await expect(device.submit([without])).rejects.toMatchObject({ code: 'ERR_KERNEL_LAUNCH' });
+});

@@ -3,11 +3,7 @@ import type { ElementwiseCatalogue } from '../../device/elementwise.ts';
 import { copy, dequantize, probePeak, probeRead, softmax } from '../../kernels/elementwise.ts';
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
-
-const lead = <T>(values: readonly T[], rank: number, fill: T): T[] => [
-  ...new Array<T>(rank - values.length).fill(fill),
-  ...values,
-];
+import { lead } from '../axes.ts';
 
 /** The element-wise kernels of Sources/CpuKernels. */
 export const cpuElementwise: ElementwiseCatalogue = {

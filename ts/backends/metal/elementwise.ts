@@ -1,8 +1,9 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue, SoftmaxCall } from '../../device/elementwise.ts';
+import { QuantizedTensor } from '../../device/tensor.ts';
 import { COPY_METHODS, copy, copyVectors } from '../../kernels/metal/copy.ts';
 import { product, SIMD } from '../../kernels/metal/declare.ts';
-import { dequantize, dequantizeVectors } from '../../kernels/metal/rows.ts';
+import { dequantize, dequantizeVectors, getRows, getRowsVectors } from '../../kernels/metal/rows.ts';
 import { SOFTMAX_KEPT, SOFTMAX_METHODS, softmax, softmaxVectors } from '../../kernels/metal/softmax.ts';
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
@@ -125,6 +126,28 @@ export const metalElementwise: ElementwiseCatalogue = {
       constants: { ...types, ...dequantizeVectors(params, types, offsets) },
       params,
       label: `dequantize<${weights.format.name}> ${rows}x${k}`,
+    });
+  },
+
+  getRows: ({ table, index, out }) => {
+    const [rows, k] = table.shape as [number, number];
+    const quantized = table instanceof QuantizedTensor;
+    const type = quantized ? table.format.id! : DTYPES[table.dtype].id;
+    const params = {
+      rows,
+      k,
+      count: index.size,
+      src_stride: quantized ? [table.rowStrides[0]!, 0] : table.strides,
+      index_stride: index.strides[0]!,
+      dst_stride: out.strides,
+    };
+    const types = { src_type: type, dst_dtype: DTYPES[out.dtype].id };
+    const offsets = { src: table.binding.byteOffset, dst: out.binding.byteOffset };
+    return launch(getRows, {
+      buffers: { src: table.binding, index: index.binding, dst: out.binding },
+      constants: { ...types, ...getRowsVectors(params, types, offsets) },
+      params,
+      label: `get_rows<${quantized ? table.format.name : table.dtype}> ${index.size}x${k}`,
     });
   },
 };

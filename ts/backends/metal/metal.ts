@@ -7,7 +7,6 @@ import { TilewrightError } from '../../errors.ts';
 import type { AnyKernel } from '../../kernels/declare.ts';
 import { METAL_KERNELS } from '../../kernels/metal/catalogue.ts';
 import { isMetalKernel, SIMD } from '../../kernels/metal/declare.ts';
-import { type MetalLimits, type PreparedLaunch, prepareLaunch } from '../../kernels/metal/prepare.ts';
 import { packageVersion } from '../native.ts';
 import {
   bridgeCall,
@@ -23,6 +22,7 @@ import { encodeCommands } from './encode.ts';
 import { loadBridge } from './load.ts';
 import { MetalMapping, MetalMemory } from './memory.ts';
 import { Pipelines } from './pipelines.ts';
+import { LaunchCache, type Ready } from './prepared.ts';
 
 export interface MetalOptions {
   /** Name or registry id of a device; the system's default device otherwise. */
@@ -40,10 +40,8 @@ export interface MetalOptions {
   >;
 }
 
-type Prepared = PreparedLaunch<Binding>;
 /** A launch with the memory that it is bound to: the caller may let go of its buffers while it waits. */
-interface Work {
-  readonly launch: Prepared;
+interface Work extends Ready {
   readonly memory: readonly MetalMemory[];
 }
 
@@ -53,7 +51,7 @@ export class MetalBackend implements Backend {
   readonly elementwise = metalElementwise;
   readonly info: MetalDeviceInfo;
   readonly #device: MetalBridgeDevice;
-  readonly #limits: MetalLimits;
+  readonly #launches: LaunchCache;
   readonly #pipelines: Pipelines;
   /** The last run that waits for pipelines to be compiled: what comes later must not overtake it. */
   #waiting: Promise<unknown> | null = null;
@@ -63,7 +61,7 @@ export class MetalBackend implements Backend {
     this.#device = bridgeCall(() => bridge.MetalDevice.open(JSON.stringify(openOptions(options))));
     this.info = JSON.parse(bridgeCall(() => this.#device.info())) as MetalDeviceInfo;
     this.capabilities = capabilitiesOf(this.info);
-    this.#limits = this.info;
+    this.#launches = new LaunchCache(this.info);
     this.#pipelines = new Pipelines(this.#device);
   }
 
@@ -88,21 +86,29 @@ export class MetalBackend implements Backend {
 
   run(launches: readonly Launch[], { timed }: { readonly timed: boolean }): BackendRun {
     // Launches of empty problems do nothing; they keep their place among the times.
-    const prepared = launches.map((launch) => prepareLaunch(launch, this.#limits));
-    const work = prepared.flatMap((launch): Work[] =>
-      launch === null ? [] : [{ launch, memory: launch.buffers.map(({ binding }) => memoryOf(binding)) }],
-    );
+    const prepared = launches.map((launch) => this.#launches.prepare(launch));
+    const work: Work[] = [];
+    for (const ready of prepared) {
+      if (ready !== null) work.push({ ...ready, memory: ready.buffers.map(({ binding }) => memoryOf(binding)) });
+    }
     const shape = (report: SubmissionReport): Awaited<BackendRun['done']> => ({
       cancelled: report.cancelled,
       total: report.total,
       times: report.times === null ? null : withEmpty(prepared, report),
     });
-    const pipelines = work.map(({ launch }) => this.#pipelines.find(launch));
+    const pipelines = work.map((ready) => this.#pipeline(ready));
     if (this.#waiting === null && pipelines.every((pipeline) => typeof pipeline === 'number')) {
       const { done, cancel } = this.#submit(work, pipelines as number[], timed);
       return { done: done.then(shape), cancel };
     }
     return this.#runLater(work, pipelines, timed, shape);
+  }
+
+  #pipeline({ form, launch }: Ready): number | Promise<number> {
+    if (form.pipeline !== null) return form.pipeline;
+    const pipeline = this.#pipelines.find(launch);
+    if (typeof pipeline === 'number') form.pipeline = pipeline;
+    return pipeline;
   }
 
   /** Submit once the pipelines are there, after all runs before. */
@@ -156,7 +162,7 @@ export class MetalBackend implements Backend {
       return at;
     };
     const commands = encodeCommands(
-      work.map(({ launch: { geometry, params, paramsIndex, buffers: bound }, memory }, i) => ({
+      work.map(({ launch: { geometry, params, paramsIndex }, buffers: bound, memory }, i) => ({
         pipeline: pipelines[i]!,
         geometry,
         params,
@@ -194,7 +200,7 @@ const NOTHING_RAN: SubmissionReport = { cancelled: true, total: { begin: 0, end:
 const memoryOf = (binding: Binding): MetalMemory => binding.buffer.memory as MetalMemory;
 
 /** The times of the launches that ran, and of those that had nothing to do. */
-function withEmpty(prepared: readonly (Prepared | null)[], { total, times }: SubmissionReport) {
+function withEmpty(prepared: readonly (Ready | null)[], { total, times }: SubmissionReport) {
   let next = 0;
   let end = total.begin;
   return prepared.map((launch) => {

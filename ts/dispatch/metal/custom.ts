@@ -97,7 +97,7 @@ export function customPlan(kernel: CustomMatmulKernel, problem: MatmulProblem, c
     kernel: kernel.name,
     declaration,
     problem,
-    params: Object.freeze(matmulParams(problem)),
+    params: matmulParams(problem),
     constants: format === null ? fixed : { ...fixed, b_dtype: UNKNOWN_FORMAT },
     vectors: format === null ? 'both' : 'a',
     aligned: new Map(),

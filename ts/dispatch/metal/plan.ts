@@ -128,7 +128,7 @@ export function makePlan(
   capabilities: Capabilities,
   tuning: TuningEntry,
 ): MetalPlan {
-  const params = Object.freeze(matmulParams(problem));
+  const params = matmulParams(problem);
   const rows = problem.m * problem.batch.reduce((x, y) => x * y, 1);
   const own = kernel in KERNELS ? (kernel as MetalMatmul) : null;
   const fixed = fixedConstants(problem);
