@@ -125,9 +125,10 @@ public final class SoftDevice: MTLDevice, @unchecked Sendable {
       }
       lock.withLock { compiled += 1 }
     }
-    // What an Apple GPU of that family has no instructions for.
+    // What an Apple GPU of that family has no instructions for; comments may speak of it.
     let source = function.library.source
-    if !supportsFamily(.apple7), source.contains("simdgroup_matrix") || source.contains("simdgroup_float8x8") {
+    let bare = source.replacingOccurrences(of: "//[^\n]*", with: "", options: .regularExpression)
+    if !supportsFamily(.apple7), bare.contains("simdgroup_matrix") || bare.contains("simdgroup_float8x8") {
       throw failure(
         MTLLibraryErrorDomain, LibraryCode.unsupported.rawValue,
         "\(function.name): simdgroup_matrix needs a GPU of family Apple7 or later")
