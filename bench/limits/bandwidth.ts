@@ -9,8 +9,8 @@ import { lastLevelCacheBytes } from './cache.ts';
 /** One probe reads at least this, so that it lasts some milliseconds, and this many times the last cache. */
 const MIN_PROBE_BYTES = 256 << 20;
 const PROBE_CACHES = 8;
-/** In short runs, which are there to see that everything works. */
-const QUICK_PROBE_BYTES = 1 << 20;
+/** In short runs, which are there to see that everything works, on emulated devices too. */
+const QUICK_PROBE_BYTES = 1 << 16;
 
 /**
  * Measures bandwidth by a launch that is put between the launches whose share of it is wanted: bandwidth of the same

@@ -5,6 +5,8 @@ import { copyLaunch } from '../../ts/device/tensor.ts';
 
 const LAUNCHES = 256;
 const SAMPLES = 9;
+/** In short runs, where a launch may be emulated. */
+const QUICK = { launches: 4, samples: 1 };
 
 /** A launch that does nothing, on all threads; where a back end has no such kernel, it copies one number. */
 export class TinyLaunch implements Disposable {
@@ -31,10 +33,11 @@ export class TinyLaunch implements Disposable {
 }
 
 /** Milliseconds that a launch takes which does nothing: sharing it out to all threads and waiting for them. */
-export async function measureLaunchMs(device: Device, signal?: AbortSignal): Promise<number> {
+export async function measureLaunchMs(device: Device, signal?: AbortSignal, quick = false): Promise<number> {
+  const { launches, samples: wanted } = quick ? QUICK : { launches: LAUNCHES, samples: SAMPLES };
   using nothing = new TinyLaunch(device);
-  const list = new Array<Launch>(LAUNCHES).fill(nothing.command);
+  const list = new Array<Launch>(launches).fill(nothing.command);
   const samples: number[] = [];
-  for (let i = 0; i < SAMPLES; i++) samples.push((await device.submit(list, { signal })).totalMs / LAUNCHES);
+  for (let i = 0; i < wanted; i++) samples.push((await device.submit(list, { signal })).totalMs / launches);
   return min(samples)!;
 }

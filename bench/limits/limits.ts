@@ -52,7 +52,7 @@ export class Limits implements Disposable {
   }
 
   async launchMs(): Promise<number> {
-    this.#launchMs ??= await measureLaunchMs(this.#device, this.#signal);
+    this.#launchMs ??= await measureLaunchMs(this.#device, this.#signal, this.#quick);
     return this.#launchMs;
   }
 

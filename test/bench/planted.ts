@@ -10,7 +10,7 @@ import { matmulSuite } from '../../bench/suites/matmul.ts';
 
 const SLOWER = 0.15;
 const OPTIONS = {
-  formats: ['q4_k', 'f32'],
+  formats: ['q4_k'],
   m: [1, 32],
   n: [4096],
   k: [4096],

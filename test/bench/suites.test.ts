@@ -10,14 +10,11 @@ import { runCases } from '../../bench/suites/run.ts';
 import type { Session } from '../../bench/suites/session.ts';
 import { softmaxSuite } from '../../bench/suites/softmax.ts';
 import type { Suite, SuiteResult } from '../../bench/suites/suite.ts';
-import { openDevice } from '../../ts/index.ts';
+import { testDevice } from '../support/device.ts';
 
-const device = await openDevice({ backend: 'cpu', threads: 2 });
+const device = await testDevice({ threads: 2 });
 const limits = new Limits(device, undefined, true);
-afterAll(async () => {
-  limits.dispose();
-  await device.dispose();
-});
+afterAll(() => limits.dispose());
 
 const session: Session = {
   device,
