@@ -280,6 +280,49 @@ describe('KernelTimer', () => {
     expect(timer.scopes).toEqual([]);
   });
 
+  it('counts what is submitted while a scope is open for the one opened last, however it is submitted', async () => {
+    const dispatcher = new MatmulDispatcher(device);
+    const timer = new KernelTimer(device);
+    const args = { a: device.empty([4, 64]), b: device.empty([64, 32]), out: device.empty([4, 32]) };
+    const each = dispatcher.encode(args).commands.length;
+    using recorded = device.record(dispatcher.encode(args).commands);
+    let late: Promise<unknown>;
+    {
+      using layer = timer.scope('layer');
+      await dispatcher.matmul(args);
+      {
+        using _ = layer.scope('q_proj');
+        await dispatcher.matmul(args);
+        await layer.submit(dispatcher.encode(args).commands);
+        late = dispatcher.matmul(args);
+      }
+      await recorded.submit();
+    }
+    await late;
+    await dispatcher.matmul(args);
+    expect(timer.scopes.map(({ path, commands }) => [path, commands.length])).toEqual([
+      ['layer/q_proj', 2 * each],
+      ['layer', 3 * each],
+    ]);
+    const [inner, outer] = timer.scopes;
+    expect(inner!.deviceMs).toBeCloseTo(
+      inner!.commands.reduce((sum, { ms }) => sum + ms, 0),
+      9,
+    );
+    expect(outer!.deviceMs).toBeCloseTo(inner!.deviceMs + outer!.commands.reduce((sum, { ms }) => sum + ms, 0), 9);
+    // Nobody asks for times any more.
+    expect((await device.submit(dispatcher.encode(args).commands)).timings).toEqual([]);
+  });
+
+  it('passes on failures of what it times, and counts nothing for them', async () => {
+    const timer = new KernelTimer(device);
+    using scope = timer.scope('fails');
+    const broken = { type: 'host', label: 'broken', run: () => Promise.reject(new Error('broken')) } as const;
+    await expect(scope.submit([broken])).rejects.toThrow('broken');
+    scope.end();
+    expect(timer.scopes).toMatchObject([{ path: 'fails', deviceMs: 0, commands: [] }]);
+  });
+
   it('refuses work in a scope that was closed', async () => {
     const scope = new KernelTimer(device).scope('once');
     scope.end();

@@ -28,6 +28,7 @@ export class Device implements AsyncDisposable {
   /** The last submission with host steps: what comes later must not overtake it. */
   #hostSteps: Submission | null = null;
   #closing: Promise<void> | null = null;
+  readonly #watchers = new Set<(submission: Submission) => void>();
 
   /** Back ends call this; users call `openDevice()`. */
   constructor(backend: Backend) {
@@ -149,7 +150,7 @@ export class Device implements AsyncDisposable {
     const commands = 'commands' in list ? list.commands : list;
     for (const command of commands) this.#check(command);
     const hasHostSteps = commands.some((command) => command.type === 'host');
-    return this.#enqueue(() => runCommands(backend, commands, options), options, hasHostSteps);
+    return this.#enqueue((seen) => runCommands(backend, commands, seen), options, hasHostSteps);
   }
 
   /**
@@ -171,20 +172,38 @@ export class Device implements AsyncDisposable {
     return new RecordedList(launches, {
       submit: (options) => {
         this.#live();
-        return this.#enqueue(() => runLaunches(run, launches, options), options, false);
+        return this.#enqueue((seen) => runLaunches(run, launches, seen), options, false);
       },
       release: () => recording?.release(),
     });
   }
 
-  #enqueue(start: () => Promise<SubmissionResult>, options: SubmitOptions, hasHostSteps: boolean): Submission {
+  /**
+   * Be told of every submission from now on, as it is made; commands are timed meanwhile, whether or not whoever submits
+   * them asks for it.
+   * @returns a function that ends it.
+   */
+  watch(watcher: (submission: Submission) => void): () => void {
+    const own = (submission: Submission) => watcher(submission);
+    this.#watchers.add(own);
+    return () => void this.#watchers.delete(own);
+  }
+
+  #enqueue(
+    run: (options: SubmitOptions) => Promise<SubmissionResult>,
+    options: SubmitOptions,
+    hasHostSteps: boolean,
+  ): Submission {
     options.signal?.throwIfAborted();
+    const seen = this.#watchers.size > 0 ? { ...options, timings: true } : options;
+    const start = () => run(seen);
     const previous = this.#inFlight;
     // The back end keeps its own queue in order; only host steps, which run here, have to be waited for.
     const wait = hasHostSteps || (this.#hostSteps !== null && !this.#hostSteps.settled);
     const submission = new Submission(wait ? previous.then(start) : start());
     if (hasHostSteps) this.#hostSteps = submission;
     this.#inFlight = Promise.allSettled([previous, submission.done]);
+    for (const watcher of this.#watchers) watcher(submission);
     return submission;
   }
 

@@ -1,6 +1,6 @@
 import type { Command, CommandList } from '../device/command-list.ts';
 import type { Device, SubmitOptions } from '../device/device.ts';
-import type { CommandTiming, SubmissionResult } from '../device/submission.ts';
+import type { CommandTiming, Submission, SubmissionResult } from '../device/submission.ts';
 import { TilewrightError } from '../errors.ts';
 
 /** One closed scope. */
@@ -10,7 +10,10 @@ export interface ScopeTiming {
   readonly depth: number;
   /** Wall-clock milliseconds between opening and closing the scope. */
   readonly cpuMs: number;
-  /** Milliseconds that the device worked for submits made in this scope and those within it. */
+  /**
+   * Milliseconds that the device worked for submits made in this scope and those within it; of submits that are still
+   * under way when it is closed, too, once they have ended.
+   */
   readonly deviceMs: number;
   /** Every command timed in this scope itself. */
   readonly commands: readonly CommandTiming[];
@@ -24,6 +27,18 @@ export interface ScopeSummary {
   readonly deviceMs: number;
 }
 
+/** What scopes tell their timer, and ask of it. */
+interface Book {
+  readonly device: Device;
+  opened(scope: TimerScope): void;
+  closed(scope: TimerScope, timing: ScopeTiming): void;
+  /** Submits made during `make` count for `scope`, whichever was opened last. */
+  on<T>(scope: TimerScope, make: () => T): T;
+}
+
+/** How a submission is counted for the scope in which it was made. */
+const count: unique symbol = Symbol('count');
+
 /**
  * Times work on a device, by named scopes that nest:
  *
@@ -32,10 +47,13 @@ export interface ScopeSummary {
  * {
  *   using layer = timer.scope('layer0');
  *   using q = layer.scope('q_proj');
- *   await q.submit(commands);
+ *   await dispatcher.matmul({ a, b });
  * }
  * console.log(timer.summary());
  * ```
+ *
+ * What is submitted to the device while scopes are open counts for the one that was opened last. Where several pieces of
+ * work overlap in time, that is not always the right one: there, submit by {@link TimerScope.submit}.
  *
  * Device times come from the back end's own clock, around each command: what waiting in the queue cost shows as the
  * difference to the CPU time.
@@ -43,14 +61,42 @@ export interface ScopeSummary {
 export class KernelTimer {
   readonly device: Device;
   readonly #closed: ScopeTiming[] = [];
+  readonly #open: TimerScope[] = [];
+  readonly #book: Book;
+  #chosen: TimerScope | null = null;
+  #unwatch: (() => void) | null = null;
 
   constructor(device: Device) {
     this.device = device;
+    this.#book = {
+      device,
+      opened: (scope) => {
+        this.#open.push(scope);
+        // Timing costs a little, so it is on only while somebody wants it.
+        this.#unwatch ??= device.watch((submission) => (this.#chosen ?? this.#open.at(-1))?.[count](submission));
+      },
+      closed: (scope, timing) => {
+        this.#open.splice(this.#open.lastIndexOf(scope), 1);
+        this.#closed.push(timing);
+        if (this.#open.length > 0) return;
+        this.#unwatch?.();
+        this.#unwatch = null;
+      },
+      on: (scope, make) => {
+        const before = this.#chosen;
+        this.#chosen = scope;
+        try {
+          return make();
+        } finally {
+          this.#chosen = before;
+        }
+      },
+    };
   }
 
   /** Open an outermost scope; `using` or `end()` closes it. */
   scope(name: string): TimerScope {
-    return new TimerScope(this.device, name, null, (timing) => this.#closed.push(timing));
+    return new TimerScope(this.#book, name, null);
   }
 
   /** Submit, timed, as a scope of its own. */
@@ -86,60 +132,55 @@ export class KernelTimer {
 /** A scope that is open. Made by {@link KernelTimer.scope}. */
 export class TimerScope implements Disposable {
   readonly path: string;
-  readonly #device: Device;
+  readonly #book: Book;
   readonly #parent: TimerScope | null;
-  readonly #close: (timing: ScopeTiming) => void;
   readonly #begin = performance.now();
-  readonly #commands: CommandTiming[] = [];
-  readonly #depth: number;
-  #deviceMs = 0;
+  readonly #timing: { path: string; depth: number; cpuMs: number; deviceMs: number; commands: CommandTiming[] };
   #open = true;
 
-  constructor(device: Device, name: string, parent: TimerScope | null, close: (timing: ScopeTiming) => void) {
-    this.#device = device;
+  constructor(book: Book, name: string, parent: TimerScope | null) {
+    this.#book = book;
     this.#parent = parent;
-    this.#close = close;
-    this.#depth = parent === null ? 0 : parent.#depth + 1;
     this.path = parent === null ? name : `${parent.path}/${name}`;
+    const depth = parent === null ? 0 : parent.#timing.depth + 1;
+    this.#timing = { path: this.path, depth, cpuMs: 0, deviceMs: 0, commands: [] };
+    book.opened(this);
   }
 
   /** Open a scope within this one. */
   scope(name: string): TimerScope {
     this.#check();
-    return new TimerScope(this.#device, name, this, this.#close);
+    return new TimerScope(this.#book, name, this);
   }
 
-  /** Submit with times taken; they count for this scope and all around it. */
+  /** Submit for this scope, even if another one was opened later. */
   async submit(list: CommandList | readonly Command[], options: SubmitOptions = {}): Promise<SubmissionResult> {
     this.#check();
-    const result = await this.#device.submit(list, { ...options, timings: true });
-    this.#check();
-    this.#commands.push(...result.timings);
-    const ms = result.timings.reduce((sum, timing) => sum + timing.ms, 0);
-    for (let scope: TimerScope | null = this; scope !== null; scope = scope.#parent) scope.#deviceMs += ms;
-    return result;
+    return await this.#book.on(this, () => this.#book.device.submit(list, options));
   }
 
   #check(): void {
-    if (!this.#open) {
-      throw new TilewrightError(
-        'ERR_DISPOSED',
-        `Timer scope "${this.path}" was closed; await submits before closing it.`,
-      );
-    }
+    if (!this.#open) throw new TilewrightError('ERR_DISPOSED', `Timer scope "${this.path}" was closed; open another.`);
+  }
+
+  /** Add the times of a submission, once it has ended. */
+  [count](submission: Submission): void {
+    submission.done.then(
+      ({ timings }) => {
+        this.#timing.commands.push(...timings);
+        const ms = timings.reduce((sum, timing) => sum + timing.ms, 0);
+        for (let scope: TimerScope | null = this; scope !== null; scope = scope.#parent) scope.#timing.deviceMs += ms;
+      },
+      () => {}, // whoever submitted it is told
+    );
   }
 
   /** Close the scope and record it. Closing twice is harmless. */
   end(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#close({
-      path: this.path,
-      depth: this.#depth,
-      cpuMs: performance.now() - this.#begin,
-      deviceMs: this.#deviceMs,
-      commands: this.#commands,
-    });
+    this.#timing.cpuMs = performance.now() - this.#begin;
+    this.#book.closed(this, this.#timing);
   }
   [Symbol.dispose](): void {
     this.end();
