@@ -51,6 +51,8 @@ describe('the published tarballs', () => {
     const platformFiles = await contents(platform);
     expect(platformFiles.filter((file) => !/^package\/(LICENSE|README\.md)$/.test(file)).sort()).toEqual([
       'package/package.json',
+      // On Apple Silicon the Metal bridge stands beside the CPU's binary.
+      ...(process.platform === 'darwin' && process.arch === 'arm64' ? ['package/tilewright-metal.node'] : []),
       'package/tilewright.node',
     ]);
   });
