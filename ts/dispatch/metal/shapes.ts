@@ -6,10 +6,12 @@ import {
   GEMM_TILES,
   GEMV_SHAPES,
   GEMV_T_COLUMNS,
+  gemm,
+  gemmThreads,
   MAX_SIMDGROUPS,
   THREAD_TILES,
-  type Tile,
 } from '../../kernels/metal/matmul.ts';
+import { DTYPES } from '../../tensor/dtype.ts';
 import type { MatmulProblem } from '../problem.ts';
 import { coresOf, type MetalTuning, tileCount } from './tuning.ts';
 
@@ -29,30 +31,26 @@ interface Fitting {
   readonly n: number;
 }
 
-/** Threads and threadgroup memory of a tile, as its kernel's geometry counts them. */
-function fits(
-  tile: Tile | Omit<Tile, 'wm' | 'wn'>,
-  problem: MatmulProblem,
-  { maxThreadgroupBytes: bytes, maxThreadgroupThreads: threads }: Capabilities,
-): boolean {
-  const { m, n, k } = tile;
-  const own =
-    'wm' in tile
-      ? {
-          threads: SIMD * tile.wm * tile.wn,
-          bytes: Math.max(
-            (m + n) * k * (halfTiles(problem) ? 2 : 4),
-            tile.wm * 8 * n * 4 * (problem.gate === null ? 1 : 2),
-          ),
-        }
-      : { threads: (m * n) / 16, bytes: (m + n) * (k + 1) * 4 };
-  return own.threads <= (threads ?? Number.POSITIVE_INFINITY) && own.bytes <= (bytes ?? Number.POSITIVE_INFINITY);
-}
-
 /** The tiles of `metal_gemm` (`matrix`) or `metal_gemm_threads` that a device's threadgroups can hold. */
-export function fittingTiles(problem: MatmulProblem, matrix: boolean, capabilities: Capabilities): readonly Fitting[] {
+export function fittingTiles(
+  problem: MatmulProblem,
+  matrix: boolean,
+  { maxThreadgroupBytes, maxThreadgroupThreads }: Capabilities,
+): readonly Fitting[] {
   const all = matrix ? GEMM_TILES.slice(0, tileCount(problem.format !== null)) : THREAD_TILES;
-  return all.flatMap((tile, index) => (fits(tile, problem, capabilities) ? [{ index, m: tile.m, n: tile.n }] : []));
+  const kernel = matrix ? gemm : gemmThreads;
+  const form = {
+    tile_dtype: DTYPES[halfTiles(problem) ? 'f16' : 'f32'].id,
+    has_gate: problem.gate === null ? 0 : 1,
+  };
+  return all.flatMap(({ m, n }, index) => {
+    // What the launch will ask for; of its arguments, the grid alone depends on more.
+    const asked = kernel.geometry(problem as never, { ...form, tile: index } as never);
+    const fits =
+      product(asked.threads) <= (maxThreadgroupThreads ?? Number.POSITIVE_INFINITY) &&
+      (asked.threadgroupBytes?.[0] ?? 0) <= (maxThreadgroupBytes ?? Number.POSITIVE_INFINITY);
+    return fits ? [{ index, m, n }] : [];
+  });
 }
 
 /** Places in {@link GEMM_TILES}. */
