@@ -69,6 +69,44 @@ private func residentBytes() throws -> Int {
     #expect(rig.soft.currentAllocatedSize == 0)
   }
 
+  @Test("may be used from any thread, while it is closed, too") func threads() async throws {
+    let rig = try Rig()
+    let step = try await rig.pipeline()
+    let list = ListBuilder { for _ in 0..<200 { $0.add(step) } }
+    let group = DispatchGroup()
+    // Threads of their own: the tasks of Swift's pool take turns more than they overlap.
+    func thread(_ body: @escaping @Sendable (Int) throws -> Void) {
+      group.enter()
+      Thread.detachNewThread {
+        // Closed in the meantime: refusals are as good as results.
+        for i in 0..<300 { try? body(i) }
+        group.leave()
+      }
+    }
+    for _ in 0..<2 {
+      thread { i in
+        let buffer = try rig.device.allocate(64 + i)
+        var bytes = [UInt8](repeating: 1, count: 64)
+        try bytes.withUnsafeBytes { try buffer.write($0, offset: i) }
+        try bytes.withUnsafeMutableBytes { try buffer.read(into: $0, offset: i) }
+        if i % 2 == 0 { buffer.release() }
+      }
+      thread { i in
+        let buffers = [try rig.words([1]), try rig.words([UInt32(i)])]
+        let submission = try rig.device.submit(commands: list.bytes, buffers: buffers, timed: i % 4 == 0) { _ in }
+        if i % 3 == 0 { submission.cancel() }
+      }
+      thread { i in
+        try rig.device.library(source: "source \(i % 50)", options: LibraryOptions()) { _ in }
+        _ = try rig.device.pipelineInfo(step)
+        if i == 250 { rig.device.close() }
+      }
+    }
+    await withCheckedContinuation { done in group.notify(queue: .global()) { done.resume() } }
+    #expect(await code { _ = try rig.device.allocate(1) } == .disposed)
+    #expect(rig.soft.currentAllocatedSize == 0)
+  }
+
   @Test("drops what is not on the GPU yet when a list is cancelled, and goes on") func cancel() async throws {
     let rig = try Rig()
     let (step, slow) = (try await rig.pipeline(), try await rig.pipeline("slow"))
