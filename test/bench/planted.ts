@@ -3,8 +3,11 @@
 //
 //   npx tsx test/bench/planted.ts save build/planted.json     once
 //   npx tsx test/bench/planted.ts check build/planted.json 5  as often as wanted: five pairs of runs
+//   npx tsx test/bench/planted.ts ab 5                        the same by A/B runs, which need no baseline
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { runAb } from '../../bench/ab/run.ts';
+import { parseSide } from '../../bench/ab/side.ts';
 import { runSuite } from '../../bench/cli/run-suite.ts';
 import { matmulSuite } from '../../bench/suites/matmul.ts';
 
@@ -22,7 +25,26 @@ const EXITS: Record<string, string> = { 0: 'passes', 1: 'slower', 3: 'inconclusi
 const [mode, path, count] = process.argv.slice(2) as [string, string, string?];
 const self = fileURLToPath(import.meta.url);
 
-if (mode === 'check') {
+if (mode === 'ab') {
+  const argv = ['--format', 'q4_k', '--m', '1,32', '--n', '4096', '--k', '4096'];
+  const options = {
+    suite: 'matmul',
+    argv,
+    effort: { timeMs: 500, rounds: undefined, quick: false },
+    signal: new AbortController().signal,
+    progress: { update() {} },
+    threshold: 0.1,
+  };
+  for (let i = 0; i < Number(path); i++) {
+    for (const extraWork of [0, SLOWER]) {
+      const told: string[] = [];
+      for await (const { a, ratio, verdict } of runAb([parseSide(''), { ...parseSide(''), extraWork }], options)) {
+        told.push(`${a.case.replace(/ n=.*/, '')} ${ratio.median.toFixed(3)} ${verdict}`);
+      }
+      console.log(`${extraWork === 0 ? 'plain' : 'planted'}: ${told.join('; ')}`);
+    }
+  }
+} else if (mode === 'check') {
   for (let i = 0; i < Number(count ?? 1); i++) {
     for (const planted of ['plain', 'planted']) {
       const { status, stdout } = spawnSync(process.execPath, ['--import', 'tsx', self, planted, path], {
