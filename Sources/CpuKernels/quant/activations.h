@@ -137,6 +137,37 @@ inline void arrange(const ActivationOrder& order, const Q8Rows& q8, int64_t row,
   }
 }
 
+/// Bytes of a group in packed columns: the columns' corrections, their scales, then dwords of codes, step by step.
+constexpr int64_t packed_group_bytes(int steps, int64_t columns) {
+  return (steps + 2) * columns * 4;
+}
+/// Groups of a few columns that are packed at a time.
+constexpr int64_t kPackedGroups = 32;
+
+/// Packs groups [first, last) of the `count` rows of activations from `row` on, side by side, for kernels that multiply
+/// `columns` of them at a time; columns beyond `count` are zero.
+inline void pack_columns(const ActivationOrder& order, const Q8Rows& q8, int64_t row, int64_t count, int64_t columns,
+                         int64_t first, int64_t last, uint8_t* packed) {
+  const int64_t group_bytes = packed_group_bytes(order.steps, columns);
+  for (int64_t j = 0; j < columns; j++) {
+    const bool exists = j < count;
+    const int8_t* codes = q8.codes_of(row + (exists ? j : 0));
+    for (int64_t g = first; g < last; g++) {
+      uint8_t* to = packed + g * group_bytes + 4 * j;
+      const int64_t index = g * order.group;
+      const float scale = exists ? q8.scale(row + j, index) : 0.0f;
+      const uint32_t correct = exists ? correction(order, scale, q8.sum(row + j, index, order.group)) : 0;
+      memcpy(to, &correct, 4);
+      memcpy(to + 4 * columns, &scale, 4);
+      for (int step = 0; step < order.steps; step++) {
+        uint32_t dword = 0;
+        if (exists) memcpy(&dword, codes + index + 4 * step, 4);
+        memcpy(to + (2 + step) * 4 * columns, &dword, 4);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace TW_ISA
 }  // namespace tw

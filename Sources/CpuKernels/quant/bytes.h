@@ -18,7 +18,7 @@
 //   lookup(table, index)            16-entry byte table held in every quad; index bytes are 0..15
 //   shuffle(quad, order)            bytes of a quad in the given order, 0..15
 //   widen_u8(quad), widen_i8(quad)  its first kLanes bytes as I32
-//   lanes_f16/u32/u8<stride>(p)     kLanes halves (dwords, bytes), `stride` bytes apart, as F32 (U32, I32)
+//   lanes_f16/u32/u8(p, stride)     kLanes halves (dwords, bytes), `stride` bytes apart, as F32 (U32, I32)
 //   gather_bytes(quad, order)       lane l is byte order[4 * l] of the quad; the other bytes of `order` are 128
 //   splat_f16(p)                    the half at p in every lane
 //   halves_f16(p, stride)           the half at p in lanes 0..7, that at p + stride in lanes 8..15
@@ -26,7 +26,6 @@
 //   pairs_f16(p, stride)            the half at p in lanes 0, 1 of each quad, that at p + stride in lanes 2, 3; the
 //                                   latter is not used where kLanes < 16
 //   narrow_f16(x)                   the low halves of the lanes as F32
-//   transpose_dwords                kLanes x kLanes dwords, rows to scattered columns
 #pragma once
 
 #include "../simd/f32.h"

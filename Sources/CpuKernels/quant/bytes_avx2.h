@@ -74,8 +74,7 @@ inline I32 widen_i8(Quad x) {
   return (I32)_mm256_cvtepi8_epi32((__m128i)x);
 }
 
-template <int stride>
-inline F32 lanes_f16(const uint8_t* p) {
+TW_INLINE F32 lanes_f16(const uint8_t* p, int64_t stride) {
   __m128i x = _mm_cvtsi32_si128(read<uint16_t>(p));
   x = _mm_insert_epi16(x, read<int16_t>(p + stride), 1);
   x = _mm_insert_epi16(x, read<int16_t>(p + 2 * stride), 2);
@@ -85,15 +84,13 @@ inline F32 lanes_f16(const uint8_t* p) {
   x = _mm_insert_epi16(x, read<int16_t>(p + 6 * stride), 6);
   return _mm256_cvtph_ps(_mm_insert_epi16(x, read<int16_t>(p + 7 * stride), 7));
 }
-template <int stride>
-inline U32 lanes_u32(const uint8_t* p) {
+TW_INLINE U32 lanes_u32(const uint8_t* p, int64_t stride) {
   U32 x{};
 #pragma GCC unroll 8
   for (int i = 0; i < 8; i++) x[i] = read<uint32_t>(p + i * stride);
   return x;
 }
-template <int stride>
-inline I32 lanes_u8(const uint8_t* p) {
+TW_INLINE I32 lanes_u8(const uint8_t* p, int64_t stride) {
   Quad x{};
 #pragma GCC unroll 8
   for (int i = 0; i < 8; i++) x[i] = p[i * stride];
@@ -117,30 +114,6 @@ inline F32 halves_f32(const uint8_t* p, int64_t) {
 inline F32 narrow_f16(U32 x) {
   const __m256i low = _mm256_and_si256((__m256i)x, _mm256_set1_epi32(0xffff));
   return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
-}
-
-/// columns[i] = rows' dword i, stored at dst + offset[i].
-inline void transpose_dwords(const uint8_t* src, int64_t src_stride, uint8_t* dst, const int32_t* offset) {
-  __m256i r[8], t[8];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(src + i * src_stride));
-#pragma GCC unroll 2
-  for (int g = 0; g < 2; g++) {
-    const __m256i ab_low = _mm256_unpacklo_epi32(r[4 * g], r[4 * g + 1]);
-    const __m256i ab_high = _mm256_unpackhi_epi32(r[4 * g], r[4 * g + 1]);
-    const __m256i cd_low = _mm256_unpacklo_epi32(r[4 * g + 2], r[4 * g + 3]);
-    const __m256i cd_high = _mm256_unpackhi_epi32(r[4 * g + 2], r[4 * g + 3]);
-    t[4 * g + 0] = _mm256_unpacklo_epi64(ab_low, cd_low);
-    t[4 * g + 1] = _mm256_unpackhi_epi64(ab_low, cd_low);
-    t[4 * g + 2] = _mm256_unpacklo_epi64(ab_high, cd_high);
-    t[4 * g + 3] = _mm256_unpackhi_epi64(ab_high, cd_high);
-  }
-#pragma GCC unroll 4
-  for (int c = 0; c < 4; c++) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst + offset[c]), _mm256_permute2x128_si256(t[c], t[4 + c], 0x20));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst + offset[4 + c]),
-                        _mm256_permute2x128_si256(t[c], t[4 + c], 0x31));
-  }
 }
 
 }  // namespace

@@ -91,36 +91,32 @@ inline I32 widen_i8(Quad x) {
   return (I32)_mm512_cvtepi8_epi32((__m128i)x);
 }
 
-template <int stride>
-inline __m128i eight_halves(const uint8_t* p) {
-  __m128i x = _mm_cvtsi32_si128(read<uint16_t>(p));
-  x = _mm_insert_epi16(x, read<int16_t>(p + stride), 1);
-  x = _mm_insert_epi16(x, read<int16_t>(p + 2 * stride), 2);
-  x = _mm_insert_epi16(x, read<int16_t>(p + 3 * stride), 3);
-  x = _mm_insert_epi16(x, read<int16_t>(p + 4 * stride), 4);
-  x = _mm_insert_epi16(x, read<int16_t>(p + 5 * stride), 5);
-  x = _mm_insert_epi16(x, read<int16_t>(p + 6 * stride), 6);
-  return _mm_insert_epi16(x, read<int16_t>(p + 7 * stride), 7);
+/// By way of general registers: 16 insertions into vectors would queue for the ports between them and memory.
+TW_INLINE uint64_t four_halves(const uint8_t* p, int64_t stride) {
+  const uint64_t low = read<uint16_t>(p) | static_cast<uint64_t>(read<uint16_t>(p + stride)) << 16;
+  const uint64_t high = read<uint16_t>(p + 2 * stride) | static_cast<uint64_t>(read<uint16_t>(p + 3 * stride)) << 16;
+  return low | high << 32;
 }
-template <int stride>
-inline F32 lanes_f16(const uint8_t* p) {
-  return _mm512_cvtph_ps(_mm256_set_m128i(eight_halves<stride>(p + 8 * stride), eight_halves<stride>(p)));
+TW_INLINE F32 lanes_f16(const uint8_t* p, int64_t stride) {
+  const int64_t step = 4 * stride;
+  const __m128i low =
+      _mm_set_epi64x(static_cast<int64_t>(four_halves(p + step, stride)), static_cast<int64_t>(four_halves(p, stride)));
+  const __m128i high = _mm_set_epi64x(static_cast<int64_t>(four_halves(p + 3 * step, stride)),
+                                      static_cast<int64_t>(four_halves(p + 2 * step, stride)));
+  return _mm512_cvtph_ps(_mm256_set_m128i(high, low));
 }
-template <int stride>
-inline __m128i four_dwords(const uint8_t* p) {
+TW_INLINE __m128i four_dwords(const uint8_t* p, int64_t stride) {
   __m128i x = _mm_cvtsi32_si128(read<int32_t>(p));
   x = _mm_insert_epi32(x, read<int32_t>(p + stride), 1);
   x = _mm_insert_epi32(x, read<int32_t>(p + 2 * stride), 2);
   return _mm_insert_epi32(x, read<int32_t>(p + 3 * stride), 3);
 }
-template <int stride>
-inline U32 lanes_u32(const uint8_t* p) {
-  const __m256i low = _mm256_set_m128i(four_dwords<stride>(p + 4 * stride), four_dwords<stride>(p));
-  const __m256i high = _mm256_set_m128i(four_dwords<stride>(p + 12 * stride), four_dwords<stride>(p + 8 * stride));
+TW_INLINE U32 lanes_u32(const uint8_t* p, int64_t stride) {
+  const __m256i low = _mm256_set_m128i(four_dwords(p + 4 * stride, stride), four_dwords(p, stride));
+  const __m256i high = _mm256_set_m128i(four_dwords(p + 12 * stride, stride), four_dwords(p + 8 * stride, stride));
   return (U32)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
-template <int stride>
-inline I32 lanes_u8(const uint8_t* p) {
+TW_INLINE I32 lanes_u8(const uint8_t* p, int64_t stride) {
   Quad x{};
 #pragma GCC unroll 16
   for (int i = 0; i < 16; i++) x[i] = p[i * stride];
@@ -144,37 +140,6 @@ inline F32 halves_f32(const uint8_t* p, int64_t stride) {
 }
 inline F32 narrow_f16(U32 x) {
   return _mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)x));
-}
-
-/// columns[i] = rows' dword i, stored at dst + offset[i].
-inline void transpose_dwords(const uint8_t* src, int64_t src_stride, uint8_t* dst, const int32_t* offset) {
-  __m512i r[16], t[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_si512(src + i * src_stride);
-    // 4x4 transposes within the quads: t[4g + c] holds dword c (mod 4) of rows 4g..4g+3, a quad per four columns.
-#pragma GCC unroll 4
-  for (int g = 0; g < 4; g++) {
-    const __m512i ab_low = _mm512_unpacklo_epi32(r[4 * g], r[4 * g + 1]);
-    const __m512i ab_high = _mm512_unpackhi_epi32(r[4 * g], r[4 * g + 1]);
-    const __m512i cd_low = _mm512_unpacklo_epi32(r[4 * g + 2], r[4 * g + 3]);
-    const __m512i cd_high = _mm512_unpackhi_epi32(r[4 * g + 2], r[4 * g + 3]);
-    t[4 * g + 0] = _mm512_unpacklo_epi64(ab_low, cd_low);
-    t[4 * g + 1] = _mm512_unpackhi_epi64(ab_low, cd_low);
-    t[4 * g + 2] = _mm512_unpacklo_epi64(ab_high, cd_high);
-    t[4 * g + 3] = _mm512_unpackhi_epi64(ab_high, cd_high);
-  }
-  // Then a 4x4 transpose of whole quads: column 4q + c is quad q of t[c], t[4 + c], t[8 + c], t[12 + c].
-#pragma GCC unroll 4
-  for (int c = 0; c < 4; c++) {
-    const __m512i even_low = _mm512_shuffle_i32x4(t[c], t[4 + c], 0x88);
-    const __m512i odd_low = _mm512_shuffle_i32x4(t[c], t[4 + c], 0xdd);
-    const __m512i even_high = _mm512_shuffle_i32x4(t[8 + c], t[12 + c], 0x88);
-    const __m512i odd_high = _mm512_shuffle_i32x4(t[8 + c], t[12 + c], 0xdd);
-    _mm512_storeu_si512(dst + offset[0 + c], _mm512_shuffle_i32x4(even_low, even_high, 0x88));
-    _mm512_storeu_si512(dst + offset[4 + c], _mm512_shuffle_i32x4(odd_low, odd_high, 0x88));
-    _mm512_storeu_si512(dst + offset[8 + c], _mm512_shuffle_i32x4(even_low, even_high, 0xdd));
-    _mm512_storeu_si512(dst + offset[12 + c], _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd));
-  }
 }
 
 }  // namespace

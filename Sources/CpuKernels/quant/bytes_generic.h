@@ -71,19 +71,16 @@ inline I32 widen_i8(Quad x) {
   return I32{y[0], y[1], y[2], y[3]};
 }
 
-template <int stride>
-inline F32 lanes_f16(const uint8_t* p) {
+TW_INLINE F32 lanes_f16(const uint8_t* p, int64_t stride) {
   uint16_t x[4];
   for (int i = 0; i < 4; i++) x[i] = read<uint16_t>(p + i * stride);
   return load_f16(x);
 }
-template <int stride>
-inline U32 lanes_u32(const uint8_t* p) {
+TW_INLINE U32 lanes_u32(const uint8_t* p, int64_t stride) {
   return U32{read<uint32_t>(p), read<uint32_t>(p + stride), read<uint32_t>(p + 2 * stride),
              read<uint32_t>(p + 3 * stride)};
 }
-template <int stride>
-inline I32 lanes_u8(const uint8_t* p) {
+TW_INLINE I32 lanes_u8(const uint8_t* p, int64_t stride) {
   return I32{p[0], p[stride], p[2 * stride], p[3 * stride]};
 }
 inline I32 gather_bytes(Quad x, Bytes order) {
@@ -105,14 +102,6 @@ inline F32 narrow_f16(U32 x) {
   uint16_t low[4];
   for (int i = 0; i < 4; i++) low[i] = static_cast<uint16_t>(x[i]);
   return load_f16(low);
-}
-
-/// columns[i] = rows' dword i, stored at dst + offset[i].
-inline void transpose_dwords(const uint8_t* src, int64_t src_stride, uint8_t* dst, const int32_t* offset) {
-  for (int column = 0; column < kLanes; column++) {
-    for (int row = 0; row < kLanes; row++)
-      memcpy(dst + offset[column] + 4 * row, src + row * src_stride + 4 * column, 4);
-  }
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // quant_gemv: a few rows of q8 activations times block-quantized weights, which are read once, straight from the file's
 // bytes.
 #include "../epilogue.h"
-#include "gemv_rows.h"
+#include "gemv_tile.h"
 #include "kernels.h"
 
 namespace tw {
@@ -102,17 +102,33 @@ void some_columns(const RowsJob& job) {
   }
 }
 
+/// Whether a block of rows fits the lanes of a vector (gemv_tile.h).
+constexpr bool kTiled = kLanes == kRowBlock;
+/// Rows of activations at a time.
+constexpr int64_t kPartColumns = kTiled ? 8 : kMaxColumns;
+
+using Rows = void (*)(const RowsJob&);
 struct GemvFormat {
   ActivationOrder order;
-  void (*one)(const RowsJob&);
-  void (*some)(const RowsJob&);
+  Rows one;
+  /// A few rows: up to four, and more.
+  Rows few, more;
 };
+
+template <class F>
+constexpr GemvFormat make_format() {
+  if constexpr (kTiled) {
+    return {activation_order<F>(), one_column<F>, tile_columns<F, 4>, tile_columns<F, 8>};
+  } else {
+    return {activation_order<F>(), one_column<F>, some_columns<F>, some_columns<F>};
+  }
+}
 
 GemvFormat gemv_format(tw_u32 format) {
   switch (format) {
 #define TW_CASE(F) \
   case F::kId:     \
-    return {activation_order<F>(), one_column<F>, some_columns<F>};
+    return make_format<F>();
     TW_FOR_EACH_FORMAT(TW_CASE)
 #undef TW_CASE
     default:
@@ -139,14 +155,29 @@ class Gemv {
   void run() {
     const int64_t batches = view_.batches();
     for (int64_t batch = 0; batch < batches; batch++) {
-      for (int64_t m = 0; m < view_.p.m; m += kMaxColumns) {
-        run_part({view_.problem(batch), batch * view_.p.m + m, m, min_of(kMaxColumns, view_.p.m - m)});
+      for (int64_t m = 0; m < view_.p.m; m += kPartColumns) {
+        run_part({view_.problem(batch), batch * view_.p.m + m, m, min_of(kPartColumns, view_.p.m - m)});
       }
     }
   }
 
  private:
   void run_part(const Part& part) {
+    const uint8_t* records = kTiled && part.m > 1 ? packed(part) : arranged(part);
+    const int64_t n = view_.p.n;
+    const int64_t blocks = ceil_div(n, kRowBlock);
+    const int64_t block_bytes = kRowBlock * max_of(1, view_.p.b_stride[0]);
+    // Tiles prefetch the next one, so a thread's first is the only one that comes late.
+    const int64_t wanted = kTiled && part.m > 1 ? blocks : kTaskBytes / block_bytes;
+    const int64_t chunk = max_of(1, min_of(wanted, blocks / (4 * pool_.threads())));
+    pool_.parallel_for(blocks, chunk, [&](int64_t block, int) {
+      const int64_t row = block * kRowBlock;
+      multiply(part, records, row, min_of(kRowBlock, n - row));
+    });
+  }
+
+  /// Records of every unit and row (activations.h).
+  const uint8_t* arranged(const Part& part) {
     const ActivationOrder& order = format_.order;
     const int64_t units = order.units(view_.p.k);
     uint8_t* records = static_cast<uint8_t*>(pool_.reserve_shared(units * part.m * order.record_bytes()));
@@ -155,14 +186,21 @@ class Gemv {
       const int64_t unit = index % units;
       arrange(order, q8_, part.first_row + i, unit, records + (unit * part.m + i) * order.record_bytes());
     });
-    const int64_t n = view_.p.n;
-    const int64_t blocks = ceil_div(n, kRowBlock);
-    const int64_t block_bytes = kRowBlock * max_of(1, view_.p.b_stride[0]);
-    const int64_t chunk = max_of(1, min_of(kTaskBytes / block_bytes, blocks / (4 * pool_.threads())));
-    pool_.parallel_for(blocks, chunk, [&](int64_t block, int) {
-      const int64_t row = block * kRowBlock;
-      multiply(part, records, row, min_of(kRowBlock, n - row));
+    return records;
+  }
+
+  static int64_t columns_of(const Part& part) { return part.m <= 4 ? 4 : 8; }
+
+  const uint8_t* packed(const Part& part) {
+    const ActivationOrder& order = format_.order;
+    const int64_t groups = view_.p.k / order.group;
+    const int64_t columns = columns_of(part);
+    uint8_t* out = static_cast<uint8_t*>(pool_.reserve_shared(groups * packed_group_bytes(order.steps, columns)));
+    pool_.parallel_for(ceil_div(groups, kPackedGroups), 2, [&](int64_t piece, int) {
+      const int64_t first = piece * kPackedGroups;
+      pack_columns(order, q8_, part.first_row, part.m, columns, first, min_of(first + kPackedGroups, groups), out);
     });
+    return out;
   }
 
   void multiply(const Part& part, const uint8_t* records, int64_t row, int64_t rows) const {
@@ -179,7 +217,7 @@ class Gemv {
                float* sums) const {
     const RowsJob job{
         reinterpret_cast<const uint8_t*>(b) + row * stride, stride, rows, view_.p.k, records, part.m, sums};
-    part.m == 1 ? format_.one(job) : format_.some(job);
+    (part.m == 1 ? format_.one : part.m <= 4 ? format_.few : format_.more)(job);
   }
 
   MatmulView view_;

@@ -1,4 +1,4 @@
-// What unpackers of several formats read alike: packed scales of super-blocks, code books.
+// What unpackers of several formats have in common: transposition, packed scales of super-blocks, code books.
 #pragma once
 
 #include "unpack.h"
@@ -6,6 +6,28 @@
 namespace tw {
 namespace TW_ISA {
 namespace {
+
+/// t[i] = dword i of the 16 bytes of every lane: lane 4c + r is at p + r * stride + (c % 2) * odd + (c / 2) * pair.
+TW_INLINE void transpose_quads(const uint8_t* p, int64_t stride, int64_t odd, int64_t pair, Bytes* t) {
+  const Bytes x0 = load_quads(p, odd, pair);
+  const Bytes x1 = load_quads(p + stride, odd, pair);
+  const Bytes x2 = load_quads(p + 2 * stride, odd, pair);
+  const Bytes x3 = load_quads(p + 3 * stride, odd, pair);
+  const Bytes low01 = zip32_low(x0, x1);
+  const Bytes low23 = zip32_low(x2, x3);
+  const Bytes high01 = zip32_high(x0, x1);
+  const Bytes high23 = zip32_high(x2, x3);
+  t[0] = zip64_low(low01, low23);
+  t[1] = zip64_high(low01, low23);
+  t[2] = zip64_low(high01, high23);
+  t[3] = zip64_high(high01, high23);
+}
+
+/// As e8m0_half_to_f32: 2^(e - 128), which is subnormal below e = 2.
+TW_INLINE F32 e8m0_half(I32 e) {
+  const I32 subnormal = e < 2;
+  return from_bits((subnormal & ((e + 1) << 21)) | (~subnormal & ((e - 1) << 23)));
+}
 
 struct Scales6 {
   uint64_t scales, mins;  // a byte per group

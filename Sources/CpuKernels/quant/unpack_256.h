@@ -154,7 +154,8 @@ struct Unpack<Q2_K> : Crumbs<Q2_K> {
     const F32 dmin = splat_f16(p + 82);
 #pragma GCC unroll 4
     for (int slice = 0; slice < Shape<Q2_K>::kSlices; slice++) {
-      const Bytes x = load_vector(p + 16 + slice * kVectorBytes);
+      Bytes x = load_vector(p + 16 + slice * kVectorBytes);
+      keep(x);
       const Bytes y = swap_qwords(x);
       unit.codes[slice][0] = shift_lanes<Crumb, false>(x) & 3;
       unit.codes[slice][1] = shift_lanes<Crumb, true>(x) & 3;
@@ -174,7 +175,8 @@ struct Unpack<Q3_K> : Crumbs<Q3_K> {
     const F32 d = splat_f16(p + 108);
 #pragma GCC unroll 4
     for (int slice = 0; slice < Shape<Q3_K>::kSlices; slice++) {
-      const Bytes x = load_vector(p + 32 + slice * kVectorBytes);
+      Bytes x = load_vector(p + 32 + slice * kVectorBytes);
+      keep(x);
       const Bytes y = swap_qwords(x);
       const Bytes hx = repeat_pair(p, slice);
       const Bytes hy = swap_qwords(hx);
@@ -249,8 +251,8 @@ struct Unpack<Q8_K> {
     for (int slice = 0; slice < Shape<Q8_K>::kSlices; slice++) {
       const uint8_t* qs = p + 4 + slice * kQuads * 128;
       Bytes* codes = unit.codes[slice];
-      transpose_quads<32>(qs, 128, bytes, codes);
-      transpose_quads<32>(qs + 16, 128, bytes, codes + 4);
+      transpose_quads(qs, 32, 128, bytes, codes);
+      transpose_quads(qs + 16, 32, 128, bytes, codes + 4);
       for (int step = 0; step < 8; step++) codes[step] ^= static_cast<uint8_t>(kWideOffset);
       unit.scale[slice] = halves_f32(p, (Shape<Q8_K>::kBlocks - 1) * bytes);
     }

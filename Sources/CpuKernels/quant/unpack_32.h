@@ -1,5 +1,4 @@
-// Unpacking of the formats with blocks of 32 weights. A lane is a block. The 16 bytes of nibbles (or of codes) of
-// kLanes blocks are transposed as dwords, so that vector t holds dword t of every block.
+// Unpacking of the formats with blocks of 32 weights. A lane is a block.
 #pragma once
 
 #include "scales.h"
@@ -7,23 +6,6 @@
 namespace tw {
 namespace TW_ISA {
 namespace {
-
-/// t[i] = dword i of the 16 bytes at p + lane * stride.
-template <int stride>
-TW_INLINE void transpose_quads(const uint8_t* p, int64_t pair, int64_t four, Bytes* t) {
-  const Bytes x0 = load_quads(p, pair, four);
-  const Bytes x1 = load_quads(p + stride, pair, four);
-  const Bytes x2 = load_quads(p + 2 * stride, pair, four);
-  const Bytes x3 = load_quads(p + 3 * stride, pair, four);
-  const Bytes low01 = zip32_low(x0, x1);
-  const Bytes low23 = zip32_low(x2, x3);
-  const Bytes high01 = zip32_high(x0, x1);
-  const Bytes high23 = zip32_high(x2, x3);
-  t[0] = zip64_low(low01, low23);
-  t[1] = zip64_high(low01, low23);
-  t[2] = zip64_low(high01, high23);
-  t[3] = zip64_high(high01, high23);
-}
 
 /// Lanes are blocks, steps are dwords, both in order.
 template <class F>
@@ -34,7 +16,7 @@ struct Blocks32 {
   template <int at>
   TW_INLINE static void nibbles(const uint8_t* p, Bytes* codes) {
     Bytes t[4];
-    transpose_quads<F::kBytes>(p + at, 4 * F::kBytes, 8 * F::kBytes, t);
+    transpose_quads(p + at, F::kBytes, 4 * F::kBytes, 8 * F::kBytes, t);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
       codes[i] = t[i] & 15;
@@ -62,12 +44,12 @@ struct Blocks32 {
   }
 
   TW_INLINE static F32 f16_scale(const uint8_t* p) {
-    return lanes_f16<F::kBytes>(p);
+    return lanes_f16(p, F::kBytes);
   }
 
   /// The header of the formats with a min: the halves d and m.
   TW_INLINE static void scale_and_min(const uint8_t* p, Unit<F>& unit) {
-    const U32 header = lanes_u32<F::kBytes>(p);
+    const U32 header = lanes_u32(p, F::kBytes);
     unit.scale[0] = narrow_f16(header);
     unit.min[0] = -narrow_f16(header >> 16);
   }
@@ -93,7 +75,7 @@ template <>
 struct Unpack<Q5_0> : Blocks32<Q5_0> {
   TW_INLINE static void load(const uint8_t* p, Unit<Q5_0>& unit) {
     nibbles<6>(p, unit.codes[0]);
-    fifth_bits(lanes_u32<sizeof(tw_block_q5_0)>(p + 2), unit.codes[0]);
+    fifth_bits(lanes_u32(p + 2, sizeof(tw_block_q5_0)), unit.codes[0]);
     unit.scale[0] = f16_scale(p);
   }
 };
@@ -102,7 +84,7 @@ template <>
 struct Unpack<Q5_1> : Blocks32<Q5_1> {
   TW_INLINE static void load(const uint8_t* p, Unit<Q5_1>& unit) {
     nibbles<8>(p, unit.codes[0]);
-    fifth_bits(lanes_u32<sizeof(tw_block_q5_1)>(p + 4), unit.codes[0]);
+    fifth_bits(lanes_u32(p + 4, sizeof(tw_block_q5_1)), unit.codes[0]);
     scale_and_min(p, unit);
   }
 };
@@ -111,8 +93,8 @@ template <>
 struct Unpack<Q8_0> : Blocks32<Q8_0> {
   TW_INLINE static void load(const uint8_t* p, Unit<Q8_0>& unit) {
     constexpr int bytes = sizeof(tw_block_q8_0);
-    transpose_quads<bytes>(p + 2, 4 * bytes, 8 * bytes, unit.codes[0]);
-    transpose_quads<bytes>(p + 18, 4 * bytes, 8 * bytes, unit.codes[0] + 4);
+    transpose_quads(p + 2, bytes, 4 * bytes, 8 * bytes, unit.codes[0]);
+    transpose_quads(p + 18, bytes, 4 * bytes, 8 * bytes, unit.codes[0] + 4);
     // + 128 modulo 256
     for (Bytes& codes : unit.codes[0]) codes ^= static_cast<uint8_t>(kWideOffset);
     unit.scale[0] = f16_scale(p);
@@ -131,10 +113,7 @@ template <>
 struct Unpack<MXFP4> : Blocks32<MXFP4> {
   TW_INLINE static void load(const uint8_t* p, Unit<MXFP4>& unit) {
     nibbles_of_book<1>(p, code_book<MXFP4>(kE2m1Doubled), unit.codes[0]);
-    // As e8m0_half_to_f32: 2^(e - 128), which is subnormal below e = 2.
-    const I32 e = lanes_u8<sizeof(tw_block_mxfp4)>(p);
-    const I32 subnormal = e < 2;
-    unit.scale[0] = from_bits((subnormal & ((e + 1) << 21)) | (~subnormal & ((e - 1) << 23)));
+    unit.scale[0] = e8m0_half(lanes_u8(p, sizeof(tw_block_mxfp4)));
   }
 };
 

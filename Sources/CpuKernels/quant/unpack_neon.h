@@ -64,7 +64,7 @@ TW_INLINE void insert_fifth_bits(const uint8_t* p, Unit<F>& unit) {
 
 template <class F>
 TW_INLINE void scale_and_min(const uint8_t* p, Unit<F>& unit) {
-  const U32 header = lanes_u32<F::kBytes>(p);
+  const U32 header = lanes_u32(p, F::kBytes);
   unit.scale[0] = narrow_f16(header);
   unit.min[0] = -narrow_f16(header >> 16);
 }
@@ -73,7 +73,7 @@ template <>
 struct Unpack<Q4_0> : InOrder<Q4_0> {
   TW_INLINE static void load(const uint8_t* p, Unit<Q4_0>& unit) {
     nibbles_of_blocks<Q4_0, 2>(p, unit);
-    unit.scale[0] = lanes_f16<Q4_0::kBytes>(p);
+    unit.scale[0] = lanes_f16(p, Q4_0::kBytes);
   }
 };
 
@@ -90,7 +90,7 @@ struct Unpack<Q5_0> : InOrder<Q5_0> {
   TW_INLINE static void load(const uint8_t* p, Unit<Q5_0>& unit) {
     nibbles_of_blocks<Q5_0, 6>(p, unit);
     insert_fifth_bits<Q5_0, 2>(p, unit);
-    unit.scale[0] = lanes_f16<Q5_0::kBytes>(p);
+    unit.scale[0] = lanes_f16(p, Q5_0::kBytes);
   }
 };
 
@@ -111,7 +111,7 @@ struct Unpack<Q8_0> : InOrder<Q8_0> {
       code_vector(unit, 2 * block) = load_vector(p + block * Q8_0::kBytes + 2);
       code_vector(unit, 2 * block + 1) = load_vector(p + block * Q8_0::kBytes + 18);
     }
-    unit.scale[0] = lanes_f16<Q8_0::kBytes>(p);
+    unit.scale[0] = lanes_f16(p, Q8_0::kBytes);
   }
 };
 
@@ -120,7 +120,7 @@ struct Unpack<IQ4_NL> : InOrder<IQ4_NL> {
   TW_INLINE static void load(const uint8_t* p, Unit<IQ4_NL>& unit) {
     nibbles_of_blocks<IQ4_NL, 2>(p, unit);
     look_up_all(kIq4Values, unit);
-    unit.scale[0] = lanes_f16<IQ4_NL::kBytes>(p);
+    unit.scale[0] = lanes_f16(p, IQ4_NL::kBytes);
   }
 };
 
@@ -129,15 +129,11 @@ struct Unpack<MXFP4> : InOrder<MXFP4> {
   TW_INLINE static void load(const uint8_t* p, Unit<MXFP4>& unit) {
     nibbles_of_blocks<MXFP4, 1>(p, unit);
     look_up_all(kE2m1Doubled, unit);
-    // As e8m0_half_to_f32: 2^(e - 128), which is subnormal below e = 2.
-    const I32 e = lanes_u8<MXFP4::kBytes>(p);
-    const I32 subnormal = e < 2;
-    unit.scale[0] = from_bits((subnormal & ((e + 1) << 21)) | (~subnormal & ((e - 1) << 23)));
+    unit.scale[0] = e8m0_half(lanes_u8(p, MXFP4::kBytes));
   }
 };
 
-// -------------------------------------------------------------------------------------------------- super-blocks of
-// 256
+// ------------------------------------------------------------------------------------------------ super-blocks of 256
 
 /// unit.scale or unit.min: `factor` times the bytes of a quad, less `zero`.
 template <bool kSigned, int kSlices>

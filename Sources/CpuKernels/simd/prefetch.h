@@ -12,12 +12,23 @@ namespace {
 /// products 10 % more at 8 KB; 12 KB gains nothing.
 constexpr int64_t kPrefetchAhead = 8192;
 
-/// Brings the `bytes` bytes that lie kPrefetchAhead bytes after p to the second-level cache. They need not exist.
+/// Brings the cache line at p, which need not exist, to the second-level cache.
+__attribute__((always_inline)) inline void prefetch_line(const void* p) {
+  __builtin_prefetch(p, 0, 2);
+}
+
+/// As above for all lines of the `bytes` bytes at p.
+template <int bytes>
+__attribute__((always_inline)) inline void prefetch_lines(const void* p) {
+#pragma GCC unroll 16
+  for (int line = 0; line < bytes; line += 64) {
+    prefetch_line(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + line));
+  }
+}
+/// As above for those that lie kPrefetchAhead bytes after p.
 template <int bytes>
 __attribute__((always_inline)) inline void prefetch_ahead(const void* p) {
-  const uintptr_t ahead = reinterpret_cast<uintptr_t>(p) + kPrefetchAhead;
-#pragma GCC unroll 16
-  for (int line = 0; line < bytes; line += 64) __builtin_prefetch(reinterpret_cast<const void*>(ahead + line), 0, 2);
+  prefetch_lines<bytes>(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + kPrefetchAhead));
 }
 
 }  // namespace
