@@ -56,8 +56,8 @@ async function ownTests(swift) {
   const args = ['test', '--scratch-path', TESTS_SCRATCH, '--sanitize=thread'];
   const { output } = await runSwift(swift, 'swift', args, { env: SANITIZED, timeout: 600_000 });
   const ended = /Test run with \d+ tests? (passed|failed)/.test(output);
-  const passed = output.match(/^. Test .* passed after /gm)?.length ?? 0;
-  const failed = output.match(/^. Test .* failed after /gm)?.length ?? 0;
+  const passed = output.match(/^. Test ".*" passed after /gm)?.length ?? 0;
+  const failed = output.match(/^. Test ".*" failed after /gm)?.length ?? 0;
   const races = output.match(/WARNING: ThreadSanitizer/g)?.length ?? 0;
   if (!ended || failed > 0 || races > 0) {
     console.log(
