@@ -1,9 +1,9 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue, SoftmaxCall } from '../../device/elementwise.ts';
-import { TilewrightError } from '../../errors.ts';
 import { HIP_COPY_METHODS, hipCopy, hipCopyParams, hipCopyVectors } from '../../kernels/hip/copy.ts';
 import { product } from '../../kernels/hip/declare.ts';
 import { maxWaves } from '../../kernels/hip/gemv.ts';
+import { hipDequantize, hipRowBlocks, hipRowVectors } from '../../kernels/hip/rows.ts';
 import { HIP_SOFTMAX_KEPT, HIP_SOFTMAX_METHODS, hipSoftmax, hipSoftmaxVectors } from '../../kernels/hip/softmax.ts';
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
@@ -97,7 +97,23 @@ export const hipElementwise: ElementwiseCatalogue = {
     });
   },
 
-  dequantize: () => {
-    throw new TilewrightError('ERR_NO_KERNEL', 'The hip back end has no kernel for dequantization yet.');
+  dequantize: ({ weights, out, rows, source, target }) => {
+    const k = weights.shape.at(-1)!;
+    const format = weights.format.id!;
+    const dst_stride = [k, 1];
+    const { id: dst_dtype, bytes } = DTYPES[out.dtype];
+    return launch(hipDequantize, {
+      buffers: {
+        src: { buffer: weights.buffer, byteOffset: source },
+        dst: { buffer: out.buffer, byteOffset: target * bytes },
+      },
+      constants: { format },
+      params: {
+        ...{ n: rows, k, src_row_bytes: weights.rowStrides.at(-1) ?? 0, dst_stride, dst_dtype },
+        dst_vector: hipRowVectors(k, rows, dst_stride, dst_dtype, target * bytes),
+        blocks: hipRowBlocks(k, format),
+      },
+      label: `dequantize<${weights.format.name}> ${rows}x${k}`,
+    });
   },
 };

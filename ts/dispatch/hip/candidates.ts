@@ -1,11 +1,27 @@
 import { MAX_INT } from '../../kernels/hip/declare.ts';
-import { HIP_GEMV_SHAPES, hipBlockAlignment } from '../../kernels/hip/gemv.ts';
+import { hipGemmDense } from '../../kernels/hip/dense.ts';
+import { hipGemm } from '../../kernels/hip/gemm.ts';
+import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
 import { MatmulVariant } from '../args.ts';
 import type { Candidate } from '../catalogue.ts';
 import { HOST_REFERENCE } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
-import { candidate, never, type Rule, reference, refusePlain, rows, several, single } from '../rules.ts';
+import {
+  atMost,
+  candidate,
+  never,
+  type Rule,
+  reference,
+  refusePlain,
+  refuseQuantized,
+  rows,
+  several,
+  single,
+} from '../rules.ts';
 import type { TuningEntry } from '../tuning.ts';
+import { decodedMatrices, MAX_MATRICES, plain } from './decode.ts';
+import { gateOf, hipParams } from './params.ts';
+import { gemvColumns } from './shapes.ts';
 import { entry } from './tuning.ts';
 
 const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
@@ -26,27 +42,41 @@ const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDTyp
 const refuseExact: Rule = ({ precision }) =>
   precision === 'exact' ? 'it rounds activations to 8 bits, and precision is exact' : null;
 
-/** Rows of blocks where the loads of their format want them. */
-const refuseRows: Rule = ({ format, b, gate }) => {
-  const unit = hipBlockAlignment(format!.id!);
-  const strides = [b.strides[0], ...b.batch, ...(gate === null ? [] : [gate.strides[0], ...gate.batch])];
-  if (strides.every((stride) => stride % unit === 0)) return null;
-  return `rows of ${format!.name} start at multiples of ${unit} bytes`;
+const refuseFast: Rule = ({ precision }) =>
+  precision === 'fast' ? 'it keeps f32 activations; precision is fast, so the integer kernels serve' : null;
+
+/** What the kernel itself says of the form of a problem. */
+const refuseGemv: Rule = (problem, { waveSize }) => {
+  const columns = gemvColumns(problem.m);
+  const [, rows] = HIP_GEMV_SHAPES.find(([width]) => width === columns)!;
+  const params = hipParams(problem);
+  return hipGemv.refuse(params, { b_dtype: params.b_dtype, columns, rows, gate: gateOf(problem), wave: waveSize! });
 };
+const refuseGemm: Rule = (problem) => {
+  const params = hipParams(problem);
+  return hipGemm.refuse(params, { b_dtype: params.b_dtype, gate: gateOf(problem) });
+};
+const refuseTiles: Rule = (problem) =>
+  hipGemmDense.refuse(hipParams(plain(problem)), { product: 0, gate: gateOf(problem) });
+
+const refuseMatrices: Rule = (problem) =>
+  decodedMatrices(problem) > MAX_MATRICES ? `more than ${MAX_MATRICES} matrices of weights to decode` : null;
 
 const quantLimit = ({ format }: MatmulProblem, tuning: TuningEntry) =>
   format === null ? tuning.quantGemvRows : entry(tuning, 'quantGemvRows', format.name);
 const onePass = Math.max(...HIP_GEMV_SHAPES.map(([columns]) => columns));
 
-const quantized = [refuseOperands, refusePlain, refuseExact, refuseRows] as const;
+const fast = [refuseOperands, refusePlain, refuseExact] as const;
+const exact = [refuseOperands, refusePlain, refuseFast, refuseMatrices] as const;
+const decoded = 'exact: weights are decoded to f32 in working space first';
 
 /** In order of preference. */
 export const CANDIDATES: readonly Candidate[] = [
-  candidate(MatmulVariant.QuantGemv, 'hip_gemv', [...quantized, single], {
+  candidate(MatmulVariant.QuantGemv, 'hip_gemv', [...fast, refuseGemv, single], {
     yields: never,
     because: ({ format }) => `one row: ${format!.name} weights are streamed once, integer dot products`,
   }),
-  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv', [...quantized, several], {
+  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv', [...fast, refuseGemv, several], {
     yields: (problem, tuning) => {
       const limit = quantLimit(problem, tuning);
       if (problem.m <= limit) return null;
@@ -55,6 +85,31 @@ export const CANDIDATES: readonly Candidate[] = [
     because: (problem, tuning) =>
       `${rows(problem.m)} (at most quantGemvRows = ${quantLimit(problem, tuning)}): weights are streamed once for ` +
       `${problem.m <= onePass ? 'all' : `every ${onePass}`}`,
+  }),
+  candidate(MatmulVariant.QuantGemm, 'hip_gemm', [...fast, refuseGemm], {
+    yields: never,
+    because: (problem, tuning) =>
+      `${rows(problem.m)} (above quantGemvRows = ${quantLimit(problem, tuning)}): tiles are unpacked once and reused`,
+  }),
+  candidate(MatmulVariant.QuantGemv, 'hip_gemv_dense', [...exact, single], {
+    yields: never,
+    because: () => `one row, ${decoded}`,
+  }),
+  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv_dense', [...exact, several], {
+    yields: atMost('exactGemvRows'),
+    because: ({ m }, t) => `${rows(m)} (at most exactGemvRows = ${t.exactGemvRows}), ${decoded}`,
+  }),
+  candidate(MatmulVariant.QuantGemm, 'hip_gemm_dense', [...exact, refuseTiles], {
+    yields: never,
+    because: ({ m }, t) => `${rows(m)} (above exactGemvRows = ${t.exactGemvRows}), ${decoded}`,
+  }),
+  candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized], {
+    yields: atMost('gemvRows'),
+    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once, bound by memory`,
+  }),
+  candidate(MatmulVariant.GemmTiled, 'hip_gemm_dense', [refuseOperands, refuseQuantized, refuseTiles], {
+    yields: never,
+    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}): tiled in LDS`,
   }),
   reference(HOST_REFERENCE, 'float64 on the JavaScript thread'),
 ];

@@ -4,6 +4,9 @@ import { DTYPES } from '../../tensor/dtype.ts';
 import { batchSizes, batchStrides } from '../params.ts';
 import type { MatmulProblem } from '../problem.ts';
 
+/** Whether the instance with a gate is wanted, as kernels' constants have it. */
+export const gateOf = ({ gate }: MatmulProblem): 0 | 1 => (gate === null ? 0 : 1);
+
 /** The parameter struct that all matmul kernels of the HIP back end share. */
 export function hipParams(problem: MatmulProblem): HipMatmulParams {
   const none = [0, 0] as const;

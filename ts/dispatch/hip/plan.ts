@@ -2,15 +2,25 @@ import type { Capabilities } from '../../device/backend.ts';
 import { type Binding, type Command, launch } from '../../device/command-list.ts';
 import { TilewrightError } from '../../errors.ts';
 import { product } from '../../kernels/hip/declare.ts';
+import { HIP_GEMV_DENSE_COLUMNS, HIP_GEMV_ORDERS, hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
+import { HIP_GEMM_TILE, hipGemm } from '../../kernels/hip/gemm.ts';
 import { hipBlockAlignment, hipGemv, stepOfFormat } from '../../kernels/hip/gemv.ts';
 import { type HipMatmulParams, q8Bytes } from '../../kernels/hip/matmul.ts';
 import { hipQuantizeQ8 } from '../../kernels/hip/quantize.ts';
+import { DTYPES } from '../../tensor/dtype.ts';
 import type { MatmulCall, Plan } from '../catalogue.ts';
 import { hostReference } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
-import { hipParams } from './params.ts';
+import { decodedBytes, decodeWeights, plain } from './decode.ts';
+import { gateOf, hipParams } from './params.ts';
 import { gemvShape } from './shapes.ts';
+
+/**
+ * What a dense GEMM multiplies: the operands' own type where both have it, which loses nothing, else f32.
+ */
+const productOf = ({ aDType, bDType, format }: MatmulProblem): number =>
+  DTYPES[format === null && aDType === bDType && (aDType === 'f16' || aDType === 'bf16') ? aDType : 'f32'].id;
 
 /** How activations are rounded to 8 bits: rows that are interleaved, and the order of their runs. */
 interface Rounding {
@@ -22,6 +32,8 @@ export interface HipPlan extends Plan {
   readonly problem: MatmulProblem;
   readonly params: HipMatmulParams;
   readonly rounding: Rounding | null;
+  /** Weights are decoded to working space first. */
+  readonly decodes: boolean;
   /** The launch of the kernel itself; null for the one on the JavaScript thread. */
   readonly run: ((buffers: ReturnType<typeof matmulBuffers>, label: string) => Command) | null;
   readonly label: string;
@@ -43,6 +55,41 @@ type Chooser = (
 ) => Choice;
 
 const KERNELS: Readonly<Record<string, Chooser>> = {
+  hip_gemm: (problem, params) => {
+    const constants = { b_dtype: params.b_dtype, gate: gateOf(problem) };
+    return {
+      params,
+      rounding: { group: 1, step: 0 },
+      run: (buffers, label) => launch(hipGemm, { buffers, constants, params, label }),
+      shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}`,
+    };
+  },
+
+  hip_gemm_dense: (problem) => {
+    const params = hipParams(plain(problem));
+    const constants = { product: productOf(problem), gate: gateOf(problem) };
+    return {
+      params,
+      rounding: null,
+      run: (buffers, label) => launch(hipGemmDense, { buffers, constants, params, label }),
+      shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}`,
+    };
+  },
+
+  hip_gemv_dense: (problem, _, { waveSize }) => {
+    const params = hipParams(plain(problem));
+    const [alongN, alongK] = params.b_stride;
+    const columns = HIP_GEMV_DENSE_COLUMNS.find((width) => width >= problem.m) ?? HIP_GEMV_DENSE_COLUMNS.at(-1)!;
+    const order = HIP_GEMV_ORDERS.indexOf(alongN === 1 && alongK !== 1 ? 'columns' : 'rows');
+    const constants = { order, columns, gate: gateOf(problem), wave: waveSize! };
+    return {
+      params,
+      rounding: null,
+      run: (buffers, label) => launch(hipGemvDense, { buffers, constants, params, label }),
+      shape: `${HIP_GEMV_ORDERS[order]} c${columns}`,
+    };
+  },
+
   hip_gemv: (problem, common, capabilities, tuning) => {
     const { columns, rows, groups, splitShift } = gemvShape(problem, capabilities, tuning);
     const params = { ...common, groups, split_shift: splitShift };
@@ -50,7 +97,7 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
       b_dtype: common.b_dtype,
       columns,
       rows,
-      gate: problem.gate === null ? 0 : 1,
+      gate: gateOf(problem),
       wave: capabilities.waveSize!,
     };
     return {
@@ -73,13 +120,15 @@ export function makePlan(
   const { m, k, a, batch } = problem;
   const batches = product(batch);
   const rounding = choice?.rounding ?? null;
+  const decodes = problem.format !== null && choice !== null && rounding === null;
   return {
     kernel,
     problem,
+    decodes,
     params: Object.freeze(choice?.params ?? common),
     rounding,
     run: choice?.run ?? null,
-    scratchBytes: rounding === null ? 0 : batches * q8Bytes(m, k, rounding.group),
+    scratchBytes: rounding !== null ? batches * q8Bytes(m, k, rounding.group) : decodes ? decodedBytes(problem) : 0,
     preparation:
       rounding === null
         ? null
@@ -118,7 +167,12 @@ function aligned({ problem }: HipPlan, binding: Binding): Binding {
 
 export function commands(plan: HipPlan, call: MatmulCall): Command[] {
   if (plan.run === null) return [hostReference(plan.problem, call.args, call.out)];
-  const own = plan.run(matmulBuffers(plan, call), plan.label);
+  const buffers = matmulBuffers(plan, call);
+  if (plan.decodes) {
+    const { commands, b, gate } = decodeWeights(plan.problem, call);
+    return [...commands, plan.run({ ...buffers, b, gate }, plan.label)];
+  }
+  const own = plan.run(buffers, plan.label);
   return plan.rounding === null || call.prepared ? [own] : [quantizeCommand(plan, plan.rounding, call), own];
 }
 
