@@ -6,6 +6,8 @@ import { defineConfig } from 'vitest/config';
 const seed = process.env.TILEWRIGHT_SEED ?? String(randomInt(2 ** 31));
 console.log(`random cases: TILEWRIGHT_SEED=${seed}`);
 
+const onGpu = process.env.TILEWRIGHT_TEST_GPU === '1';
+
 // The examples in docs/ import the package by its name, as users do; here that means the sources.
 const resolve = { alias: { tilewright: fileURLToPath(new URL('ts/index.ts', import.meta.url)) } };
 // Not inherited with `extends`, which would evaluate this file, and draw a seed, once per project.
@@ -66,9 +68,22 @@ export default defineConfig({
         resolve,
         test: {
           ...common,
+          // The same on the HIP back end: over the software device, or the machine's GPU (scripts/gpu-tests.mjs).
+          name: 'hip',
+          env: { ...common.env, TILEWRIGHT_TEST_BACKEND: 'hip' },
+          include: ['test/{dispatch,ops,device}/**/*.test.ts', ...(onGpu ? [] : ['test/hip-backend/**/*.test.ts'])],
+          exclude: ['test/device/process.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        resolve,
+        test: {
+          ...common,
           // Compiles shaders and runs them in processes of its own; needs clang 19.
           name: 'testbed',
-          include: ['test/{testbed,metal,hip-backend}/**/*.test.ts'],
+          include: ['test/{testbed,metal}/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },

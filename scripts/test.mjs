@@ -105,6 +105,7 @@ const STAGES = {
   testbed: ['Metal test bed (vitest)', onTestBed('the Metal test bed', 'testbed')],
   swift: ['Metal bridge in Swift, its own tests and from Node', () => testSwift(onBridge('bridge'))],
   metal: ['ops and dispatcher on Metal (vitest)', metal],
+  hip: ['ops and dispatcher on the software HIP device (vitest)', onTestBed('the HIP back end', 'hip')],
   native: ["kernels' own tests", testThisMachine],
   arm: ["arm64 kernels' own tests, emulated", testArmEmulated],
   package: ['the package as installed (vitest)', vitest('package')],

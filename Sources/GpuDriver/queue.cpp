@@ -253,7 +253,10 @@ void Queue::finish(Submission& submission) {
   if (submission.events.size() < 2) return;  // nothing was launched
   const Api& api = context_->api();
   try {
-    wait_for(api, submission.events.back(), lost() ? 1000 : limit_ms_);
+    const auto lost = this->lost();
+    // A lost device finishes nothing more: what has not ended by now never will.
+    if (lost && api.event_query(submission.events.back()) != 0) throw *lost;
+    wait_for(api, submission.events.back(), limit_ms_);
     if (submission.status == Submission::Status::kFailed) return;
     const auto since = [&](Event event) {
       float ms = 0;

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { MatmulDispatcher } from '../../ts/index.ts';
+import { dequantize, quantize } from '../../ts/ops/quantize.ts';
+import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
+import { uniform } from '../support/values.ts';
+import { hasClang, openSoft } from './support.ts';
+
+// The whole matrix runs at wave 32; here is what waves of 64 lanes change: reductions, splits of k, tiles.
+describe.runIf(hasClang)('Matmul at wave 64', () => {
+  const shapes = [
+    [1, 5, 1024],
+    [3, 33, 256],
+    [8, 2, 2048],
+    [9, 70, 512],
+    [65, 130, 256],
+  ] as const;
+
+  it.each([
+    ['q4_k', 'fast'],
+    ['q6_k', 'fast'],
+    ['q8_0', 'fast'],
+    ['q4_k', 'exact'],
+    [null, 'exact'],
+  ] as const)('multiplies %s weights, %s, with bias, gate and residual', async (name, precision) => {
+    await using device = openSoft({ arch: 'gfx906' });
+    using dispatcher = new MatmulDispatcher(device, { precision });
+    for (const [m, n, k] of shapes) {
+      const weights = (seed: number) => {
+        const raw = uniform(n * k, seed);
+        if (name === null) return { values: raw, tensor: device.tensor(raw, { shape: [n, k] }) };
+        const bytes = quantize(name, raw);
+        return { values: dequantize(name, bytes), tensor: device.quantized(bytes, { format: name, shape: [n, k] }) };
+      };
+      const [b, gate] = [weights(2), weights(3)];
+      const [a, bias, gateBias, residual] = [uniform(m * k, 1), uniform(n, 4), uniform(n, 5), uniform(m * n, 6)];
+      for (const gated of [false, true]) {
+        const result = await dispatcher.matmul({
+          a: device.tensor(a, { shape: [m, k] }),
+          ...{ b: b.tensor, transposeB: true, activation: 'silu' },
+          ...(gated && { gate: gate.tensor, gateBias: device.tensor(gateBias, { shape: [n] }) }),
+          bias: device.tensor(bias, { shape: [n] }),
+          residual: device.tensor(residual, { shape: [m, n] }),
+        });
+        const { values, bounds } = referenceMatmul({
+          ...{ batch: 1, m, n, k, a, b: b.values, bias, residual, alpha: 1, beta: 1, activation: 'silu' },
+          ...(gated && { gate: gate.values, gateBias }),
+          outDType: 'f32',
+          fast: precision === 'fast',
+        });
+        expect([m, n, k, gated, firstMiss(await result.read(), values, bounds)]).toEqual([m, n, k, gated, null]);
+      }
+    }
+  });
+
+  it('splits k over waves where outputs are few, and rounds shared activations once', async () => {
+    await using device = openSoft({ arch: 'gfx906', units: 60 });
+    using dispatcher = new MatmulDispatcher(device, { precision: 'fast' });
+    const a = device.tensor(uniform(4096, 1), { shape: [1, 4096] });
+    const b = (n: number, format = 'q4_k') =>
+      device.quantized(quantize(format, uniform(n * 4096, 2)), { format, shape: [n, 4096] });
+    const encoded = dispatcher.encodeAll([
+      { a, b: b(2) },
+      { a, b: b(1000) },
+      { a, b: b(3, 'q6_k') },
+    ]);
+    // q6_k wants its activations in another order.
+    expect(encoded.map(({ commands }) => commands.map(({ label }) => label))).toEqual([
+      ['hip_quantize_q8 1x4096', 'hip_gemv<q4_k c1/4> 1x2x4096'],
+      ['hip_gemv<q4_k c1/1> 1x1000x4096'],
+      ['hip_quantize_q8 1x4096', 'hip_gemv<q6_k c1/4> 1x3x4096'],
+    ]);
+    expect(dispatcher.explain({ a, b: b(2) }).toString()).toContain('→ QuantGemv (hip_gemv)');
+  });
+
+  it('takes the entries of tuning that name a format and columns', async () => {
+    await using device = openSoft();
+    const tuning = { 'quantGemvRows.q4_k': 3, 'gemvWaves.q4_k.c1': 1 };
+    using dispatcher = new MatmulDispatcher(device, { precision: 'fast', tuning });
+    const of = (m: number, format: string) => {
+      const b = device.quantized(quantize(format, uniform(64 * 256, 2)), { format, shape: [64, 256] });
+      return dispatcher.select({ a: device.empty([m, 256]), b }).kernel;
+    };
+    expect([of(3, 'q4_k'), of(4, 'q4_k'), of(4, 'q6_k')]).toEqual(['hip_gemv', 'hip_gemm', 'hip_gemv']);
+    expect(() => new MatmulDispatcher(device, { tuning: { 'quantGemvRows.q9': 3 } })).toThrow('not known');
+  });
+});
