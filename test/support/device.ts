@@ -19,7 +19,8 @@ export const isas: readonly string[] = onCpu
   : [BACKEND];
 
 /** Random cases of a test: fewer where launches are emulated, fewest where each is a process. */
-const SHARE = onCpu ? 1 : process.env.TILEWRIGHT_METAL === undefined ? 1 / 10 : 1 / 4;
+const SHARE =
+  onCpu || process.env.TILEWRIGHT_TEST_GPU ? 1 : process.env.TILEWRIGHT_METAL === undefined ? 1 / 10 : 1 / 4;
 export const runs = (onTheCpu: number): number => Math.ceil(onTheCpu * SHARE);
 
 /**
