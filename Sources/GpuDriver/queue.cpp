@@ -245,6 +245,10 @@ void Queue::wait() {
       submission = flying_.front();
     }
     finish(*submission);
+    // Whoever cancels is told so, also where the device was faster.
+    if (submission->status == Submission::Status::kDone && submission->cancel) {
+      submission->status = Submission::Status::kCancelled;
+    }
     complete(std::move(submission));
   }
 }

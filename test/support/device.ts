@@ -10,6 +10,8 @@ import { softBridge } from './soft-bridge.ts';
 /** The back end that the tests of ops and dispatcher run on; a project of vitest.config.ts each. */
 export const BACKEND = (process.env.TILEWRIGHT_TEST_BACKEND ?? 'cpu') as BackendName;
 export const onCpu = BACKEND === 'cpu';
+/** On a GPU work of this size ends before anybody can look, or stop it. */
+export const onGpu = process.env.TILEWRIGHT_TEST_GPU === '1';
 
 /** The CPU's instruction sets that this machine runs (every one is tested, not only the best), or the GPU back end. */
 export const isas: readonly string[] = onCpu
@@ -19,8 +21,7 @@ export const isas: readonly string[] = onCpu
   : [BACKEND];
 
 /** Random cases of a test: fewer where launches are emulated, fewest where each is a process. */
-const SHARE =
-  onCpu || process.env.TILEWRIGHT_TEST_GPU ? 1 : process.env.TILEWRIGHT_METAL === undefined ? 1 / 10 : 1 / 4;
+const SHARE = onCpu || onGpu ? 1 : process.env.TILEWRIGHT_METAL === undefined ? 1 / 10 : 1 / 4;
 export const runs = (onTheCpu: number): number => Math.ceil(onTheCpu * SHARE);
 
 /**
@@ -38,7 +39,7 @@ export function openMetal(options: MetalOptions = {}): Device {
  * describes.
  */
 async function openHip(): Promise<Device> {
-  if (process.env.TILEWRIGHT_TEST_GPU) return openDevice({ backend: 'hip' });
+  if (onGpu) return openDevice({ backend: 'hip' });
   const { openSoft } = await import('../hip-backend/support.ts');
   return openSoft({ arch: process.env.TILEWRIGHT_TEST_ARCH ?? 'gfx1100' });
 }
