@@ -39,7 +39,7 @@ struct DenseTile<Kind, Gate, false> {
   typedef float Run[8];
   typedef float Sums[4][8];
 
-  static TW_MEMBER void pack(const float x[8], Run& run) { TW_UNROLL for (u32 i = 0; i < 8; i++) run[i] = x[i]; }
+  static TW_MEMBER void load(const DenseRows& rows, u32 row, u32 k, Run& run) { rows.load(row, k, run); }
   static TW_MEMBER void put_a(u8* shared, u32 row, u32 k, const Run& run) {
     TW_UNROLL for (u32 i = 0; i < 8; i++)((float*)shared)[(k + i) * a_stride + row] = run[i];
   }
@@ -83,7 +83,14 @@ struct DenseTile<Kind, Gate, true> {
   typedef u32x4 Run;
   typedef Mma16::Sums Sums[Tile::own_m][Tile::own_n];
 
-  static TW_MEMBER void pack(const float x[8], Run& run) {
+  static TW_MEMBER void load(const DenseRows& rows, u32 row, u32 k, Run& run) {
+    // What is of the right type already stays as it is: on an H200 twice as fast as there and back again.
+    if (rows.vectors && rows.dtype == Kind && k + 8 <= rows.k) {
+      run = *(const u32x4*)(rows.base + 2 * (row * rows.row_stride + k));
+      return;
+    }
+    float x[8];
+    rows.load(row, k, x);
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
       const float low = x[2 * i], high = x[2 * i + 1];
       run[i] = Kind == TW_DTYPE_F16 ? to_f16(low) | u32(to_f16(high)) << 16 : to_bf16(low) | u32(to_bf16(high)) << 16;
@@ -153,18 +160,15 @@ TW_DEVICE void gemm_dense(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
   };
   typename Work::Run a_run, b_run[per_thread];
   const auto load = [&](u32 k0) __attribute__((always_inline)) {
-    float x[8];
-    left.load(last(m0 + a_row, p.m), k0 + a_k, x);
-    Work::pack(x, a_run);
+    Work::load(left, last(m0 + a_row, p.m), k0 + a_k, a_run);
     TW_UNROLL for (u32 i = 0; i < per_thread; i++) {
       const bool gated = Gate && b_row[i] >= Tile::outputs_n;
       const u32 row = last(n0 + (gated ? b_row[i] - Tile::outputs_n : b_row[i]), p.n);
       if (gated) {
-        side.load(row, k0 + b_k[i], x);
+        Work::load(side, row, k0 + b_k[i], b_run[i]);
       } else {
-        right.load(row, k0 + b_k[i], x);
+        Work::load(right, row, k0 + b_k[i], b_run[i]);
       }
-      Work::pack(x, b_run[i]);
     }
   };
   typename Work::Sums sums = {};
