@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { HipBackend } from '../../ts/backends/hip/hip.ts';
 import { ObjectFolder, targetFor } from '../../ts/backends/hip/objects.ts';
 import { openDevice } from '../../ts/backends/open.ts';
 import { launch } from '../../ts/device/command-list.ts';
@@ -44,6 +47,30 @@ describe('Without a GPU', () => {
     expect(targetFor('sm_90', ['sm_75', 'sm_80', 'gfx906'])).toBe('sm_80');
     expect(targetFor('sm_120', ['sm_75', 'sm_80'])).toBe('sm_80');
     expect(targetFor('sm_61', ['sm_75', 'sm_80'])).toBeNull();
+  });
+
+  it('code objects are found by the symbols that their manifest lists, compressed or not', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tilewright-'));
+    try {
+      const entry = (file: string, target: string, name: string) => ({ file, target, kernels: [{ name }] });
+      const manifest = [entry('a/scale.hsaco', 'gfx906', 'scale'), entry('scale.q4_k.hsaco.br', 'gfx1100', 'scale')];
+      await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
+      await writeFile(join(folder, 'scale.q4_k.hsaco.br'), brotliCompressSync(Buffer.from('code')));
+      const objects = new ObjectFolder(folder);
+      const kernel = { ...scale, source: 'scale.hip' } as unknown as Parameters<ObjectFolder['has']>[0];
+      expect(objects.targets).toEqual(['gfx1100', 'gfx906']);
+      expect([objects.has(kernel, 'gfx906'), objects.has(kernel, 'gfx90a')]).toEqual([true, false]);
+      const request = { kernel, format: null, entry: 'scale' };
+      expect(Buffer.from(await objects.find(request, 'gfx1100').bytes()).toString()).toBe('code');
+      expect(() => objects.find(request, 'gfx906').bytes()).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+      expect(() => objects.find({ ...request, entry: 'other' }, 'gfx906')).toThrow(
+        expect.objectContaining({ code: 'ERR_KERNEL_UNKNOWN' }),
+      );
+      await writeFile(join(folder, 'manifest.json'), '{"file": 1}');
+      expect(() => new ObjectFolder(folder)).toThrow('is no list of code objects');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('a folder without a manifest says so', () => {
@@ -204,11 +231,5 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
       timeout: 60_000,
     });
     expect([child.status, child.stdout.trim()]).toEqual([0, 'end']);
-  });
-
-  it('opens without objects of the package only if there are some', () => {
-    const places = ObjectFolder.places();
-    expect(places.at(-1)).toMatch(/build.hip/);
-    expect(HipBackend).toBeDefined();
   });
 });

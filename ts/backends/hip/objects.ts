@@ -52,9 +52,6 @@ export function targetFor(architecture: string, targets: readonly string[]): str
   return older[0] ?? null;
 }
 
-/** Lists of what a folder holds: loose files of a checkout, and the compressed ones of the package. */
-const MANIFESTS = ['manifest.json', 'bundle.json'] as const;
-
 /** A folder of compiled kernels with its manifest, as `npm run build:hip` makes it in `build/hip`. */
 export class ObjectFolder implements CodeObjects {
   readonly targets: readonly string[];
@@ -65,8 +62,7 @@ export class ObjectFolder implements CodeObjects {
   /** @throws ERR_FILE if there is no manifest, or none that can be read. */
   constructor(folder: string) {
     this.#folder = folder;
-    const manifest = MANIFESTS.find((name) => existsSync(join(folder, name))) ?? MANIFESTS[0];
-    for (const entry of readManifest(join(folder, manifest))) {
+    for (const entry of readManifest(join(folder, 'manifest.json'))) {
       const kernels = this.#entries.get(entry.target) ?? new Map<string, ManifestEntry>();
       this.#entries.set(entry.target, kernels);
       for (const { name } of entry.kernels) kernels.set(name, entry);
@@ -79,17 +75,19 @@ export class ObjectFolder implements CodeObjects {
   static places(): readonly string[] {
     const named = process.env.TILEWRIGHT_HIP_OBJECTS;
     const built = ['build/hip', 'build/hip/bundle'].map((folder) => fileURLToPath(new URL(folder, packageRoot)));
-    return [...(named ? [named] : []), ...built];
+    const own = (folder: string) => fileURLToPath(new URL(folder, packageRoot));
+    // A checkout has loose files, the package compressed ones.
+    return [...(named ? [named] : []), own('build/hip'), own('build/hip/bundle')];
   }
 
   /** The package's own objects. @throws ERR_BACKEND_UNAVAILABLE */
   static ofPackage(): ObjectFolder {
     const places = ObjectFolder.places();
-    const found = places.find((folder) => MANIFESTS.some((name) => existsSync(join(folder, name))));
+    const found = places.find((folder) => existsSync(join(folder, 'manifest.json')));
     if (found !== undefined) return new ObjectFolder(found);
     throw new TilewrightError(
       'ERR_BACKEND_UNAVAILABLE',
-      `The compiled GPU kernels are missing; looked for ${MANIFESTS.join(' or ')} in ${places.join(', ')}. ` +
+      `The compiled GPU kernels are missing; looked for manifest.json in ${places.join(', ')}. ` +
         'A checkout makes them with `npm run build:hip`; or name their folder in TILEWRIGHT_HIP_OBJECTS.',
       { details: { places } },
     );
