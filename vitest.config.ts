@@ -31,6 +31,7 @@ export default defineConfig({
             'test/package/**',
             'test/testbed/**',
             'test/metal/**',
+            'test/hip/**',
             'test/backends/metal/**',
             'test/hip-backend/**',
             'test/bridge/**',
@@ -83,7 +84,7 @@ export default defineConfig({
           ...common,
           // Compiles shaders and runs them in processes of its own; needs clang 19.
           name: 'testbed',
-          include: ['test/{testbed,metal}/**/*.test.ts'],
+          include: ['test/{testbed,metal,hip}/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
