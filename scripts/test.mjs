@@ -103,7 +103,7 @@ const STAGES = {
   isa: ['no symbol shared between instruction sets', checkIsa],
   vitest: ['tests of the package (vitest)', vitest('unit')],
   testbed: ['Metal test bed (vitest)', onTestBed('the Metal test bed', 'testbed')],
-  swift: ['Metal bridge in Swift, its own tests and from Node', () => testSwift(onBridge('bridge'))],
+  swift: ['Metal bridge in Swift, alone and from Node', () => testSwift(onBridge('bridge'))],
   metal: ['ops and dispatcher on Metal (vitest)', metal],
   hip: ['ops and dispatcher on the software HIP device (vitest)', onTestBed('the HIP back end', 'hip')],
   native: ["kernels' own tests", testThisMachine],
