@@ -152,5 +152,6 @@ TW_GEMM(tw::Plain, dense, 128, 64, 16, 2, 2)
 #define TW_GEMM_FORMAT(TYPE, NAME)                              \
   TW_GEMM(tw::Quantized<tw::TYPE>, NAME, 8, 64, 32, 1, 2)       \
   TW_GEMM(tw::Quantized<tw::TYPE>, NAME, 16, 64, 32, 1, 2)      \
-  TW_GEMM(tw::Quantized<tw::TYPE>, NAME, 64, 32, 32, 2, 2)
+  TW_GEMM(tw::Quantized<tw::TYPE>, NAME, 64, 32, 32, 2, 2)      \
+  TW_GEMM_AS(tw::Quantized<tw::TYPE>, NAME, float, f32, 128, 64, 16, 2, 2)
 TW_FOR_EACH_FORMAT(TW_GEMM_FORMAT)

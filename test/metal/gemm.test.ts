@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { QuantFormat } from '../../ts/index.ts';
-import { GEMM_TILES, gemm, QUANT_TILES, wholeTiles } from '../../ts/kernels/metal/matmul.ts';
+import { GEMM_TILES, gemm, LARGEST_TILE, QUANT_TILES, wholeTiles } from '../../ts/kernels/metal/matmul.ts';
 import { DTYPES } from '../../ts/tensor/dtype.ts';
 import { type FloatType, type Lie, type MatmulCase, runMatmul } from './matmul-case.ts';
 import { hasClang } from './support.ts';
@@ -76,6 +76,7 @@ describe.skipIf(!hasClang)('gemm on plain operands', () => {
     expect(refuse({ tile_dtype: 2 })).toMatch('f32 or f16');
     expect(refuse({ tile: 9 })).toMatch('no tile 9');
     expect(refuse({ tile: 3, b_dtype: 16 })).toMatch('no tile 3');
+    expect(refuse({ tile: LARGEST_TILE, b_dtype: 16, tile_dtype: 1 })).toMatch('no tile 8');
     expect(refuse({ whole: 1 })).toMatch('whole');
     expect(refuse({})).toBeNull();
   });
@@ -87,6 +88,11 @@ describe.skipIf(!hasClang)('gemm on block-quantized weights', () => {
       const { m, n } = GEMM_TILES[i]!;
       await run({ m, n, k: 256, bType }, i);
       await run({ m: m - 3, n: n + 5, k: 512, bType, narrow: true, aType: 'f16', bias: true }, i);
+    });
+
+    it('decodes to the largest tile', async () => {
+      await run({ m: 128, n: 64, k: 256, bType }, LARGEST_TILE);
+      await run({ m: 9, n: 70, k: 256, bType, narrow: true, batch: 2, bias: true }, LARGEST_TILE);
     });
 
     it('decodes to tiles of f16, a gate and a batch too', async () => {

@@ -3,6 +3,7 @@ import type { Capabilities } from '../../ts/device/backend.ts';
 import { gemmTile } from '../../ts/dispatch/metal/shapes.ts';
 import { defaultTuning } from '../../ts/dispatch/metal/tuning.ts';
 import type { MatmulProblem } from '../../ts/dispatch/problem.ts';
+import { QuantFormat } from '../../ts/index.ts';
 import { GEMM_TILES } from '../../ts/kernels/metal/matmul.ts';
 
 const capabilities = {
@@ -27,6 +28,9 @@ describe('the tile of metal_gemm', () => {
     expect(tile({ m: 64, n: 64 })).toBe('32x32');
     expect(tile({ m: 64, n: 64, batch: [40] })).toBe('64x64');
     expect(tile({ m: 16 })).toBe('16x64');
+    const q4 = QuantFormat.get('q4_0');
+    expect(tile({ format: q4, bDType: null })).toBe('128x64');
+    expect(tile({ format: q4, bDType: null, precision: 'fast' })).toBe('64x32');
   });
 
   it('is a smaller one with a gate, or where threadgroup memory is short', () => {

@@ -8,12 +8,14 @@ import {
   GEMV_T_COLUMNS,
   gemm,
   gemmThreads,
+  hasTile,
+  LARGEST_TILE,
   MAX_SIMDGROUPS,
   THREAD_TILES,
 } from '../../kernels/metal/matmul.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import type { MatmulProblem } from '../problem.ts';
-import { coresOf, type MetalTuning, tileCount } from './tuning.ts';
+import { coresOf, type MetalTuning } from './tuning.ts';
 
 /**
  * Tiles hold f16 when that loses nothing (both operands are f16), or when precision is `fast`: operands are then rounded
@@ -37,13 +39,14 @@ export function fittingTiles(
   matrix: boolean,
   { maxThreadgroupBytes, maxThreadgroupThreads }: Capabilities,
 ): readonly Fitting[] {
-  const all = matrix ? GEMM_TILES.slice(0, tileCount(problem.format !== null)) : THREAD_TILES;
+  const exists = (index: number) => !matrix || hasTile(index, problem.format !== null, halfTiles(problem) ? 1 : 0);
   const kernel = matrix ? gemm : gemmThreads;
   const form = {
     tile_dtype: DTYPES[halfTiles(problem) ? 'f16' : 'f32'].id,
     has_gate: problem.gate === null ? 0 : 1,
   };
-  return all.flatMap(({ m, n }, index) => {
+  return (matrix ? GEMM_TILES : THREAD_TILES).flatMap(({ m, n }, index) => {
+    if (!exists(index)) return [];
     // What the launch will ask for; of its arguments, the grid alone depends on more.
     const asked = kernel.geometry(problem as never, { ...form, tile: index } as never);
     const fits =
@@ -59,7 +62,6 @@ const TALL = 2;
 const SMALL = 3;
 const LARGE = 5;
 const LARGE_HALF = 6;
-const LARGEST = 8;
 
 /**
  * Place of the tile: skinny ones for few rows; then the larger of two that leaves every core some threadgroups. f16
@@ -79,8 +81,9 @@ export function gemmTile(problem: MatmulProblem, capabilities: Capabilities, tun
   const groups = (tile: number) => ceilDiv(m, GEMM_TILES[tile]!.m) * ceilDiv(n, GEMM_TILES[tile]!.n) * product(batch);
   const enough = (tile: number) => groups(tile) >= tuning.groupsPerCore * coresOf(capabilities);
   // With four tiles along m, at most a fifth of the rows is padding.
-  const tall = m >= 4 * GEMM_TILES[LARGEST]!.m;
-  if (large === LARGE && problem.gate === null && tall && enough(LARGEST) && has(LARGEST)) return LARGEST;
+  const tall = m >= 4 * GEMM_TILES[LARGEST_TILE]!.m;
+  const exact = !halfTiles(problem) && problem.gate === null;
+  if (exact && tall && enough(LARGEST_TILE) && has(LARGEST_TILE)) return LARGEST_TILE;
   const order = format !== null ? [TALL] : enough(large) ? [large, SMALL] : [SMALL, large];
   return order.find(has) ?? fitting[0]!.index;
 }

@@ -1,5 +1,5 @@
 import type { Capabilities } from '../../device/backend.ts';
-import { GEMM_TILES, GEMV_SHAPES, MAX_SIMDGROUPS, QUANT_TILES } from '../../kernels/metal/matmul.ts';
+import { GEMM_TILES, GEMV_SHAPES, MAX_SIMDGROUPS } from '../../kernels/metal/matmul.ts';
 import type { TuningEntry, TuningLimits } from '../tuning.ts';
 
 /** The policy of the Metal back end. */
@@ -72,6 +72,3 @@ export const defaultTuning = ({ architecture, simdgroupMatrix }: Capabilities): 
 /** GPU cores, where the system does not tell: those of the smallest chips. */
 const ASSUMED_CORES = 8;
 export const coresOf = ({ computeUnits }: Capabilities): number => (computeUnits > 0 ? computeUnits : ASSUMED_CORES);
-
-/** Tiles that weights of a kind have: the first ones only when they are quantized. */
-export const tileCount = (quantized: boolean): number => (quantized ? QUANT_TILES : GEMM_TILES.length);

@@ -251,8 +251,13 @@ export const GEMM_TILES: readonly Tile[] = [
   // Large enough that exact tiles move no more bytes per multiplication than 64 by 32 of f16 do.
   tile(128, 64, 16, 2, 2),
 ];
-/** Quantized weights have the first tiles only. */
+/** Quantized weights have the first tiles, and the largest in f32. */
 export const QUANT_TILES = 3;
+export const LARGEST_TILE = 8;
+
+/** Whether `metal_gemm` has an instance of a tile, of f32 (0) or f16 (1), for such weights. */
+export const hasTile = (index: number, quantized: boolean, dtype: number): boolean =>
+  index < (quantized ? QUANT_TILES : GEMM_TILES.length) || (index === LARGEST_TILE && dtype === 0);
 
 /** Whether all of a problem's tiles are whole. */
 export const wholeTiles = (p: MatmulParams, t: Omit<Tile, 'wm' | 'wn'>): boolean =>
@@ -290,8 +295,7 @@ export const gemm = declareMetalKernel({
   },
   refuse: (p, c) => {
     if (c.tile_dtype > 1) return 'tiles are f32 or f16';
-    const count = isFormatId(c.b_dtype) ? QUANT_TILES : GEMM_TILES.length;
-    if (c.tile >= count) return `there is no tile ${c.tile} for these weights`;
+    if (!hasTile(c.tile, isFormatId(c.b_dtype), c.tile_dtype)) return `there is no tile ${c.tile} for these weights`;
     if (c.whole !== 0 && !wholeTiles(p, GEMM_TILES[c.tile]!)) return 'the tiles are not whole';
     return refuseCommon(p, c);
   },
