@@ -8,8 +8,8 @@ namespace TW_ISA {
 namespace {
 
 /// How far ahead of the reader. Hardware prefetchers stop at every page and stay too close to a reader that computes:
-/// on Zen 4 (two threads) q2_k got 19 GB/s of 35 without prefetching, 19, 26, 31 and 33 at 1, 2, 4 and 8 KB, f32 dot
-/// products 10 % more at 8 KB; 12 KB gains nothing.
+/// on Zen 4 (two threads) one row of q2_k got 19 GB/s without prefetching, and 18, 26, 31 and 33 at 1, 2, 4 and 8 KB;
+/// 12 KB gains nothing.
 constexpr int64_t kPrefetchAhead = 8192;
 
 /// Brings the cache line at p, which need not exist, to the second-level cache.
