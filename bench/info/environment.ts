@@ -27,7 +27,7 @@ export interface Environment {
 }
 
 export function environmentOf(device: Device): Environment {
-  const { deviceName, architecture, computeUnits } = device.capabilities;
+  const { deviceName, architecture, computeUnits, driver } = device.capabilities;
   return {
     tilewright: packageVersion,
     revision: revision(),
@@ -41,15 +41,9 @@ export function environmentOf(device: Device): Environment {
     device: deviceName,
     architecture,
     computeUnits,
-    driver: driverOf(device),
+    driver: driver ?? null,
     date: new Date().toISOString(),
   };
-}
-
-/** Back ends with a driver of its own tell its version among their capabilities. */
-function driverOf(device: Device): string | null {
-  const { driver } = device.capabilities as { readonly driver?: unknown };
-  return driver === undefined ? null : String(driver);
 }
 
 let known: string | null | undefined;

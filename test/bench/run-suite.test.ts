@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { BaselineArgs, SessionArgs } from '../../bench/cli/options.ts';
 import { runSuite } from '../../bench/cli/run-suite.ts';
 import { type MatmulFields, type MatmulSuiteOptions, matmulSuite } from '../../bench/suites/matmul.ts';
-import type { Suite } from '../../bench/suites/suite.ts';
+import type { Suite, SuiteResult } from '../../bench/suites/suite.ts';
 
 const OPTIONS: MatmulSuiteOptions = {
   formats: ['q8_0', 'f32'],
@@ -52,6 +52,7 @@ function captured() {
 
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllEnvs();
   process.exitCode = 0;
 });
 
@@ -65,6 +66,22 @@ describe('Ctrl-C', () => {
     expect(text.stderr).toMatch(/^Interrupted: only the 1 result/);
     expect((JSON.parse(text.stdout) as MatmulFields[]).map(({ format }) => format)).toEqual(['q8_0']);
     expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+});
+
+describe('back ends', () => {
+  it('that are not here are left out of all, and are failures where they are named', async () => {
+    vi.stubEnv('TILEWRIGHT_GPU_DRIVER', '/nowhere/driver.so');
+    const text = captured();
+    await runSuite(matmulSuite, { ...ARGS, backend: 'all' }, OPTIONS);
+    const found = (JSON.parse(text.stdout) as SuiteResult[]).map(({ environment }) => environment.backend);
+    expect(found.filter((backend) => backend === 'cpu').length).toBe(2);
+    text.stdout = '';
+    await expect(runSuite(matmulSuite, { ...ARGS, backend: ['cpu', 'hip'] }, OPTIONS)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+    });
+    vi.restoreAllMocks();
+    expect(text.stdout).toBe('');
   });
 });
 

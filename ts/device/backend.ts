@@ -30,6 +30,8 @@ export interface Capabilities {
   readonly simdgroupMatrix?: boolean;
   /** Metal: bfloat in shaders. */
   readonly bfloat?: boolean;
+  /** GPUs whose driver is a thing of its own: its interface and version. */
+  readonly driver?: string;
   /** GPUs: host and device share memory, so that nothing is copied between them. */
   readonly unifiedMemory?: boolean;
 }

@@ -158,6 +158,7 @@ export class HipBackend implements Backend {
       waveSize: info.waveSize,
       maxThreadgroupBytes: info.ldsBytes,
       maxThreadgroupThreads: info.maxThreads,
+      driver: `${info.api} ${info.driverVersion}`,
       unifiedMemory: false,
     } as const);
   }
