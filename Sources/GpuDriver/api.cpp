@@ -79,6 +79,18 @@ const char* code_of(int status, const char* call) {
   }
 }
 
+/// CUDA's name of an entry point, where it has another one than HIP.
+std::string cuda_symbol(const std::string& call) {
+  static const std::map<std::string, std::string> names = {
+      {"Malloc", "MemAlloc"},
+      {"HostMalloc", "MemHostAlloc"},
+      {"GetDeviceCount", "DeviceGetCount"},
+      {"ModuleLaunchKernel", "LaunchKernel"},
+  };
+  const auto found = names.find(call);
+  return "cu" + (found == names.end() ? call : found->second);
+}
+
 }  // namespace
 
 std::string json_text(const std::string& text) {
@@ -215,7 +227,7 @@ std::string Api::error_text(int status) const {
 
 Error Api::error(int status, const char* call) const {
   const std::string name = error_name(status), text = error_text(status);
-  const std::string symbol = (dialect == Dialect::kHip ? "hip" : "cu") + std::string(call);
+  const std::string symbol = dialect == Dialect::kHip ? std::string("hip") + call : cuda_symbol(call);
   const bool lost = is_lost(status);
   std::string message = symbol + " failed: " + name;
   if (!text.empty() && text != name) message += " (" + text + ")";
