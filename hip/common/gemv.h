@@ -54,44 +54,44 @@ TW_DEVICE void multiply(const Weights& w, const Q8Part& a, float& sum) {
 template <u32 C>
 constexpr u32 columns_ahead = C < 4 ? C : 4;
 
-template <class F, u32 C, u32 R, bool Gate>
-TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
-  constexpr u32 streams = Gate ? 2 * R : R;
+/// What a wave multiplies: R rows of weights, and as many of the gate, by C rows of activations.
+template <u32 C, u32 R, bool Gate>
+struct Streams {
+  static constexpr u32 count = Gate ? 2 * R : R;
+  const u8* rows[count];
+  const u8* columns[C];
+};
+/// Sums of output (n0 + r, column c) in lane r + R * c: of the weights, and of the gate.
+struct Sums {
+  float main, gate;
+};
+
+/// The loop over k, and the sums across lanes and waves; false in waves that have nothing to store. `Stride` is the
+/// bytes from one block of a row of activations to the next.
+template <class F, u32 C, u32 R, bool Gate, u32 Stride>
+TW_DEVICE bool multiply_rows(const Streams<C, R, Gate>& of, u32 wave, u32 k, u32 split_shift, float* partial,
+                             Sums& result) {
+  constexpr u32 streams = Streams<C, R, Gate>::count;
   constexpr u32 ahead = columns_ahead<C>;
-  const u32 lane = lane_id(), wave = wave_id();
-  const u32 split = 1u << p.split_shift;
-  const u32 n0 = (block_x() * p.groups + (wave >> p.split_shift)) * R;
-  const u32 m0 = block_y() * C;
-  const u32 entry = block_z();
-
-  // Rows that do not exist are computed as the last one and not stored.
-  const u8* rows[streams];
-  TW_UNROLL for (u32 r = 0; r < R; r++) {
-    const u32 n = n0 + r < p.n ? n0 + r : p.n - 1;
-    rows[r] = b + batch_offset(p.batch, p.b_batch, entry) + i64(n) * p.b_stride[0];
-    if (Gate) rows[R + r] = gate + batch_offset(p.batch, p.gate_batch, entry) + i64(n) * p.gate_stride[0];
-  }
-  const u32 groups_of_rows = (p.m + C - 1) / C;
-  const u8* activations = a + u64(entry * groups_of_rows + block_y()) * q8_blocks(p.k) * (C * q8_bytes);
-
+  const u32 lane = lane_id();
+  const u32 split = 1u << split_shift;
   const u32 first = (wave & (split - 1)) * TW_WAVE + lane;
-  const u32 step = TW_WAVE << p.split_shift;
+  const u32 step = TW_WAVE << split_shift;
   const u32 part = first % F::parts;
   // Offsets count up, and not the pointers: a 32-bit lane offset to a scalar base is an addressing mode of AMD GPUs,
   // but only where the widening to 64 bits cannot be moved out of the loop.
   u32 weights_at = first / F::parts * F::bytes;
   const u32 weights_step = step / F::parts * F::bytes;
-  const u32 block_at = first / 8 * (C * q8_bytes);
-  u32 codes_at = block_at + first % 8 * 16;
-  u32 records_at = block_at + first % 8 * 8;
-  const u32 activations_step = step / 8 * (C * q8_bytes);
+  u32 codes_at = first / 8 * Stride + first % 8 * 16;
+  u32 records_at = first / 8 * Stride + first % 8 * 8;
+  const u32 activations_step = step / 8 * Stride;
 
   float sums[streams][C] = {};
-  for (i32 left = i32(p.k / 32); i32(first) < left; left -= i32(step)) {
+  for (i32 left = i32(k / 32); i32(first) < left; left -= i32(step)) {
     typename F::Raw raw[streams];
     Q8Part column[ahead];
-    TW_UNROLL for (u32 s = 0; s < streams; s++) raw[s] = F::load(rows[s], weights_at, part);
-    TW_UNROLL for (u32 c = 0; c < ahead; c++) column[c].load(activations + c * q8_bytes, codes_at, records_at);
+    TW_UNROLL for (u32 s = 0; s < streams; s++) raw[s] = F::load(of.rows[s], weights_at, part);
+    TW_UNROLL for (u32 c = 0; c < ahead; c++) column[c].load(of.columns[c], codes_at, records_at);
     schedule_barrier();
     Weights w[streams];
     TW_UNROLL for (u32 s = 0; s < streams; s++) F::decode(raw[s], part, w[s].codes, w[s].scale, w[s].min);
@@ -99,7 +99,7 @@ TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
       TW_UNROLL for (u32 s = 0; s < streams; s++) multiply<F>(w[s], column[c % ahead], sums[s][c]);
       if (c + ahead < C) {
         schedule_barrier();
-        column[c % ahead].load(activations + (c + ahead) * q8_bytes, codes_at, records_at);
+        column[c % ahead].load(of.columns[c + ahead], codes_at, records_at);
         schedule_barrier();
       }
     }
@@ -108,7 +108,6 @@ TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
     records_at += activations_step;
   }
 
-  // Lane r + R * c takes the sums of output (n0 + r, m0 + c).
   constexpr u32 outputs = R * C;
   float mine[2] = {0.0f, 0.0f};
   TW_UNROLL for (u32 s = 0; s < streams; s++) {
@@ -123,18 +122,51 @@ TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
       if (lane < outputs) partial[(wave * kinds + i) * outputs + lane] = mine[i];
     }
     barrier_lds();
-    if ((wave & (split - 1)) != 0) return;
+    if ((wave & (split - 1)) != 0) return false;
     TW_NO_UNROLL for (u32 other = wave + 1; other < wave + split; other++) {
       TW_UNROLL for (u32 i = 0; i < kinds; i++) {
         if (lane < outputs) mine[i] += partial[(other * kinds + i) * outputs + lane];
       }
     }
   }
-  const u32 n = n0 + lane % R, m = m0 + lane / R;
-  if (lane >= outputs || n >= p.n || m >= p.m) return;
+  result = {mine[0], mine[1]};
+  return lane < outputs;
+}
+
+/// First of the R rows of weights that this wave has.
+template <u32 R, class P>
+TW_DEVICE u32 first_row(const P& p, u32 wave) {
+  return (block_x() * p.groups + (wave >> p.split_shift)) * R;
+}
+/// Rows that do not exist are computed as the last one and not stored.
+template <u32 C, u32 R, bool Gate, class P>
+TW_DEVICE void point_at_rows(Streams<C, R, Gate>& of, const P& p, u32 n0, const u8* b, const u8* gate) {
+  TW_UNROLL for (u32 r = 0; r < R; r++) {
+    const u32 n = n0 + r < p.n ? n0 + r : p.n - 1;
+    of.rows[r] = b + i64(n) * p.b_stride[0];
+    if (Gate) of.rows[R + r] = gate + i64(n) * p.gate_stride[0];
+  }
+}
+
+template <class F, u32 C, u32 R, bool Gate>
+TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
+  const u32 entry = block_z();
+  const u32 wave = wave_id(), n0 = first_row<R>(p, wave);
+  Streams<C, R, Gate> of;
+  point_at_rows(of, p, n0, b + batch_offset(p.batch, p.b_batch, entry),
+                Gate ? gate + batch_offset(p.batch, p.gate_batch, entry) : nullptr);
+  // The rows of a pass are interleaved: constant distances from one address.
+  const u32 groups_of_rows = (p.m + C - 1) / C;
+  const u8* activations = a + u64(entry * groups_of_rows + block_y()) * q8_blocks(p.k) * (C * q8_bytes);
+  TW_UNROLL for (u32 c = 0; c < C; c++) of.columns[c] = activations + c * q8_bytes;
+
+  Sums sums;
+  if (!multiply_rows<F, C, R, Gate, C * q8_bytes>(of, wave, p.k, p.split_shift, partial, sums)) return;
+  const u32 n = n0 + lane_id() % R, m = block_y() * C + lane_id() / R;
+  if (n >= p.n || m >= p.m) return;
   const i64 out_at = batch_offset(p.batch, p.out_batch, entry) * dtype_bytes(p.out_dtype);
   if (residual != nullptr) residual += batch_offset(p.batch, p.residual_batch, entry) * dtype_bytes(p.residual_dtype);
-  store_output(p, out + out_at, bias, residual, gate_bias, Gate, m, n, mine[0], mine[1]);
+  store_output(p, out + out_at, bias, residual, gate_bias, Gate, m, n, sums.main, sums.gate);
 }
 
 }  // namespace tw

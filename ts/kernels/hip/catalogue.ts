@@ -3,6 +3,7 @@ import type { AnyHipKernel } from './declare.ts';
 import { hipGemmDense, hipGemvDense } from './dense.ts';
 import { hipGemm } from './gemm.ts';
 import { hipGemv } from './gemv.ts';
+import { hipMoeGemv, hipMoeTiles } from './moe.ts';
 import { hipQuantizeQ8 } from './quantize.ts';
 import { hipDequantize, hipGetRows } from './rows.ts';
 import { hipSoftmax } from './softmax.ts';
@@ -11,6 +12,8 @@ import { hipSoftmax } from './softmax.ts';
 export const HIP_KERNELS: readonly AnyHipKernel[] = [
   hipQuantizeQ8,
   hipGemv,
+  hipMoeTiles,
+  hipMoeGemv,
   hipGemm,
   hipGemmDense,
   hipGemvDense,

@@ -216,6 +216,40 @@ typedef struct {
 TW_CHECK_SIZE(tw_hip_matmul_params, 328);
 
 typedef struct {
+  tw_u32 pairs;
+  tw_u32 experts;
+  tw_u32 tiles;
+} tw_hip_moe_tiles_params;
+TW_CHECK_SIZE(tw_hip_moe_tiles_params, 12);
+
+typedef struct {
+  tw_u32 pairs;
+  tw_u32 n;
+  tw_u32 k;
+  tw_u32 tiles;
+  tw_u32 experts;
+  tw_u32 share;
+  tw_u32 split_shift;
+  tw_u32 groups;
+  tw_i64 b_stride[2];
+  tw_i64 gate_stride[2];
+  tw_i64 b_expert;
+  tw_i64 gate_expert;
+  tw_i64 bias_expert;
+  tw_i64 out_stride[2];
+  tw_i64 residual_stride[2];
+  tw_i64 bias_stride;
+  tw_i64 gate_bias_stride;
+  tw_u32 out_dtype;
+  tw_u32 residual_dtype;
+  tw_u32 bias_dtype;
+  tw_u32 activation;
+  tw_f32 alpha;
+  tw_f32 beta;
+} tw_hip_moe_gemv_params;
+TW_CHECK_SIZE(tw_hip_moe_gemv_params, 160);
+
+typedef struct {
   tw_u32 length;
   tw_u32 rows;
   tw_i64 inner_stride[3];
