@@ -23,10 +23,10 @@ struct Format {
   int id, ggml, block, bytes, step;
 };
 const Format kFormats[] = {
-    {"q4_0", 16, 2, 32, 18, 16},   {"q4_1", 17, 3, 32, 20, 16},    {"q5_0", 18, 6, 32, 22, 16},
-    {"q5_1", 19, 7, 32, 24, 16},   {"q8_0", 20, 8, 32, 34, 16},    {"q2_k", 21, 10, 256, 84, 32},
-    {"q3_k", 22, 11, 256, 110, 32}, {"q4_k", 23, 12, 256, 144, 32}, {"q5_k", 24, 13, 256, 176, 32},
-    {"q6_k", 25, 14, 256, 210, 64}, {"q8_k", 26, 15, 256, 292, 16}, {"iq4_nl", 27, 20, 32, 18, 16},
+    {"q4_0", 16, 2, 32, 18, 16},      {"q4_1", 17, 3, 32, 20, 16},    {"q5_0", 18, 6, 32, 22, 16},
+    {"q5_1", 19, 7, 32, 24, 16},      {"q8_0", 20, 8, 32, 34, 16},    {"q2_k", 21, 10, 256, 84, 32},
+    {"q3_k", 22, 11, 256, 110, 32},   {"q4_k", 23, 12, 256, 144, 32}, {"q5_k", 24, 13, 256, 176, 32},
+    {"q6_k", 25, 14, 256, 210, 64},   {"q8_k", 26, 15, 256, 292, 16}, {"iq4_nl", 27, 20, 32, 18, 16},
     {"iq4_xs", 28, 23, 256, 136, 16}, {"mxfp4", 29, 39, 32, 17, 16},
 };
 
@@ -77,18 +77,41 @@ Address allocate(size_t bytes) {
 }
 
 double copy_bandwidth() {
-  const size_t bytes = size_t(2) << 30;
+  const size_t bytes = size_t(4) << 30;
   const Address from = allocate(bytes), to = allocate(bytes);
   DO(cuMemsetD8Async(from, 1, bytes, stream));
-  const double us = time_calls(4, [&](int) { DO(cuMemcpyDtoDAsync_v2(to, from, bytes, stream)); });
+  Event begin, end;
+  DO(cuEventCreate(&begin, 0));
+  DO(cuEventCreate(&end, 0));
+  double best = 0;
+  for (int i = 0; i < 20; i++) {
+    DO(cuEventRecord(begin, stream));
+    DO(cuMemcpyDtoDAsync_v2(to, from, bytes, stream));
+    DO(cuEventRecord(end, stream));
+    DO(cuEventSynchronize(end));
+    float ms;
+    DO(cuEventElapsedTime(&ms, begin, end));
+    best = std::max(best, 2.0 * bytes / ms * 1e-9);
+  }
   DO(cuMemFree_v2(from));
   DO(cuMemFree_v2(to));
-  return 2.0 * bytes / us * 1e-6;
+  return best;
 }
 
 struct Config {
   int columns, rows, groups, split_shift;
 };
+
+/// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
+Config policy(const char* format, int m, int n, int k) {
+  const int columns = m == 1 ? 1 : m == 2 ? 2 : m <= 4 ? 4 : 8;
+  const bool four_bit_super = std::strcmp(format, "q4_k") == 0 || std::strcmp(format, "q5_k") == 0;
+  const int rows = columns == 8 ? (four_bit_super ? 2 : 4) : columns;
+  const int outputs = (n + rows - 1) / rows;
+  int shift = 0;
+  while (shift < 2 && (outputs << shift) < 512 * 132 && k >= 4096 << (shift + 1)) shift++;
+  return {columns, rows, 4 >> shift, shift};
+}
 
 struct Peer {
   void (*quantize)(const float*, void*, int, int, void*) = nullptr;
@@ -133,12 +156,18 @@ int main(int argc, char** argv) {
   Peer peer;
   for (int i = 2; i < argc; i++) {
     const std::string option = argv[i];
-    if (option == "--sweep") sweep = true;
-    else if (option == "--check") only_check = true;
-    else if (i + 1 >= argc) break;
-    else if (option == "--formats") formats = argv[++i];
-    else if (option == "--shapes") shapes = argv[++i];
-    else if (option == "--rows") counts = argv[++i];
+    if (option == "--sweep")
+      sweep = true;
+    else if (option == "--check")
+      only_check = true;
+    else if (i + 1 >= argc)
+      break;
+    else if (option == "--formats")
+      formats = argv[++i];
+    else if (option == "--shapes")
+      shapes = argv[++i];
+    else if (option == "--rows")
+      counts = argv[++i];
     else if (option == "--peer") {
       void* library = dlopen(argv[++i], RTLD_NOW);
       if (library == nullptr) return std::fprintf(stderr, "%s\n", dlerror()), 1;
@@ -214,23 +243,20 @@ int main(int argc, char** argv) {
       for (const std::string& count : split(counts)) {
         const int m = std::stoi(count);
         std::vector<Config> configs;
-        for (int columns : {1, 2, 3, 4, 6, 8}) {
-          if (columns < m && columns != 8) continue;
-          for (int rows : {1, 2, 4, 8}) {
-            if (function(module, "gemv_" + which + "_c" + std::to_string(columns) + "_r" + std::to_string(rows)) == nullptr) continue;
-            if (!sweep) configs.push_back({columns, rows, columns == 1 ? 4 : 2, columns == 1 ? 0 : 0});
-            else
-              for (int shift : {0, 1, 2})
-                for (int groups : {1, 2, 4, 8})
-                  if ((groups << shift) <= 8) configs.push_back({columns, rows, groups, shift});
-          }
-          if (columns >= m) break;
+        const Config own = policy(which.c_str(), m, p.n, p.k);
+        configs.push_back(own);
+        if (sweep) {
+          for (int rows : {1, 2, 4})
+            for (int shift : {0, 1, 2})
+              for (int groups : {1, 2, 4, 8})
+                if ((groups << shift) <= 8) configs.push_back({own.columns, rows, groups, shift});
         }
         double best = 1e30;
         Config chosen{};
         for (const Config& c : configs) {
           const std::string symbol = "gemv_" + which + "_c" + std::to_string(c.columns) + "_r" + std::to_string(c.rows);
           const Function gemv = function(module, symbol);
+          if (gemv == nullptr) continue;
           tw_hip_quantize_q8_params qp{};
           qp.m = m;
           qp.k = p.k;
@@ -242,7 +268,8 @@ int main(int argc, char** argv) {
           for (auto& b : qp.batch) b = 1;
           void* quantize_args[] = {&p.x_device, &p.q8, &qp};
           const unsigned padded = (m + c.columns - 1) / c.columns * c.columns;
-          DO(cuLaunchKernel(quantize, ((p.k + 255) / 256 * 256 + 2047) / 2048, padded, 1, 128, 1, 1, 0, stream, quantize_args, nullptr));
+          DO(cuLaunchKernel(quantize, ((p.k + 255) / 256 * 256 + 2047) / 2048, padded, 1, 128, 1, 1, 0, stream,
+                            quantize_args, nullptr));
 
           tw_hip_matmul_params gp{};
           gp.m = m;
@@ -261,8 +288,8 @@ int main(int argc, char** argv) {
             void* args[] = {&p.q8, &weights, &p.out, &none, &none, &none, &none, &gp};
             const unsigned waves = c.groups << c.split_shift;
             const unsigned shared = c.split_shift > 0 ? waves * c.rows * c.columns * 4 : 0;
-            DO(cuLaunchKernel(gemv, (p.n + c.rows * c.groups - 1) / (c.rows * c.groups), (m + c.columns - 1) / c.columns, 1,
-                              32 * waves, 1, 1, shared, stream, args, nullptr));
+            DO(cuLaunchKernel(gemv, (p.n + c.rows * c.groups - 1) / (c.rows * c.groups),
+                              (m + c.columns - 1) / c.columns, 1, 32 * waves, 1, 1, shared, stream, args, nullptr));
           };
           DO(cuMemsetD8Async(p.out, 0xff, size_t(8) * p.n * 4, stream));
           call(0);
@@ -303,15 +330,19 @@ int main(int argc, char** argv) {
                 if (std::fabs(p.x[size_t(j) * p.k + i] - a[j][i]) > largest / 252.0f) worst = INFINITY;
             }
           if (!(worst <= 1)) {
-            std::printf("WRONG %s %dx%d m %d c%d r%d groups %d split %d: %g of the bound\n", which.c_str(), p.n, p.k, m, c.columns, c.rows, c.groups, c.split_shift, worst);
+            std::printf("WRONG %s %dx%d m %d c%d r%d groups %d split %d: %g of the bound\n", which.c_str(), p.n, p.k, m,
+                        c.columns, c.rows, c.groups, c.split_shift, worst);
             failures++;
           } else if (only_check) {
-            std::printf("ok %s m %d groups %d split %d: %.3f of the bound\n", symbol.c_str(), m, c.groups, c.split_shift, worst);
+            std::printf("ok %s m %d groups %d split %d: %.3f of the bound\n", symbol.c_str(), m, c.groups,
+                        c.split_shift, worst);
           }
           if (only_check) continue;
           const double us = time_calls(std::max(24, p.copies), call);
           if (us < best) best = us, chosen = c;
-          if (sweep) std::printf("  %s %dx%d m %d c%d r%d groups %d split %d: %.2f us\n", which.c_str(), p.n, p.k, m, c.columns, c.rows, c.groups, c.split_shift, us);
+          if (sweep)
+            std::printf("  %s %dx%d m %d c%d r%d groups %d split %d: %.2f us\n", which.c_str(), p.n, p.k, m, c.columns,
+                        c.rows, c.groups, c.split_shift, us);
         }
         if (only_check || configs.empty()) continue;
         double other = 0;
@@ -320,12 +351,14 @@ int main(int argc, char** argv) {
           DO(cuStreamSynchronize(stream));
           other = time_calls(std::max(24, p.copies), [&](int i) {
             peer.gemv(format->ggml, reinterpret_cast<const void*>(p.device + p.bytes * (i % p.copies)),
-                      reinterpret_cast<const void*>(p.peer_q8), reinterpret_cast<float*>(p.out), nullptr, p.k, p.n, m, format->block, stream);
+                      reinterpret_cast<const void*>(p.peer_q8), reinterpret_cast<float*>(p.out), nullptr, p.k, p.n, m,
+                      format->block, stream);
           });
         }
         const double rate = p.bytes / best * 1e-6;
-        std::printf("%-6s %dx%d m %d: %7.2f us %5.0f GB/s %3.0f%% of copy (c%d r%d groups %d split %d)", which.c_str(), p.n, p.k, m,
-                    best, rate * 1000, 100 * rate / copy, chosen.columns, chosen.rows, chosen.groups, chosen.split_shift);
+        std::printf("%-6s %dx%d m %d: %7.2f us %5.0f GB/s %3.0f%% of copy (c%d r%d groups %d split %d)", which.c_str(),
+                    p.n, p.k, m, best, rate * 1000, 100 * rate / copy, chosen.columns, chosen.rows, chosen.groups,
+                    chosen.split_shift);
         if (other > 0) std::printf("  peer %7.2f us: %.2fx", other, other / best);
         std::printf("\n");
         std::fflush(stdout);

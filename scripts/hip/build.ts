@@ -1,5 +1,5 @@
 // Compiles the GPU kernels to build/hip: `npm run build:hip -- [--targets gfx906,sm_80 | --gate] [--bundle]
-// [--tables]`. All targets unless told; the manifest lists what is there. With --bundle the files are compressed for the
+// [--units REGEX] [--tables]`. All targets and units unless told; the manifest lists what is there. With --bundle the files are compressed for the
 // package as well; with --tables the tables of hip/resources are written.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     gate: { type: 'boolean' },
     bundle: { type: 'boolean' },
     tables: { type: 'boolean' },
+    units: { type: 'string' },
   },
 });
 const targets = values.targets?.split(',') ?? (values.gate ? GATE_TARGETS : TARGETS);
@@ -25,9 +26,12 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+const pattern = new RegExp(values.units ?? '');
+const chosen = units().filter(({ name }) => pattern.test(name));
+
 const begin = performance.now();
 try {
-  const report = await compileAll(units(), targets, (done, all) => {
+  const report = await compileAll(chosen, targets, (done, all) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${all}`);
   });
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
@@ -37,17 +41,18 @@ try {
     `${report.compiled.length} files for ${targets.length} targets, ${report.fresh} compiled in ${seconds} s`,
   );
   if (values.bundle) bundle(manifest);
-  if (values.tables) writeTables(report.compiled);
+  if (values.tables) writeTables(report.compiled, values.units === undefined);
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
 }
 
-/** Entries of targets that were not compiled now stay, as long as their files do. */
+/** Entries that were not compiled now stay, as long as their files do. */
 function writeManifest(compiled: readonly Compiled[]): readonly Compiled[] {
   const path = join(FOLDER, 'manifest.json');
   const old = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Compiled[]) : [];
-  const kept = old.filter(({ target, file }) => !targets.includes(target) && existsSync(join(FOLDER, file)));
+  const now = new Set(compiled.map(({ file }) => file));
+  const kept = old.filter(({ file }) => !now.has(file) && existsSync(join(FOLDER, file)));
   const all = [...kept, ...compiled].sort((x, y) => (x.file < y.file ? -1 : 1));
   writeFileSync(`${path}.${process.pid}`, JSON.stringify(all, null, 1));
   renameSync(`${path}.${process.pid}`, path);

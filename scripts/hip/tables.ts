@@ -1,10 +1,10 @@
 // Resource tables from compiled kernels: rows per target, and hip/resources written from all of them with `npm run
 // build:hip -- --tables`.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KernelResources } from '../../ts/hip/code-object.ts';
 import { countLoop } from '../../ts/hip/loop-count.ts';
-import { formatTable, laneWeights, type ResourceRow, resourceRow } from '../../ts/hip/resources.ts';
+import { formatTable, laneWeights, parseTable, type ResourceRow, resourceRow } from '../../ts/hip/resources.ts';
 import { assemblyOf, type Compiled } from './compile.ts';
 import { isAmd, root } from './targets.ts';
 
@@ -27,7 +27,14 @@ export function resourceRows(compiled: readonly Compiled[]): ReadonlyMap<string,
 
 export const tablePath = (target: string): string => join(root, 'hip/resources', `${target}.tsv`);
 
-export function writeTables(compiled: readonly Compiled[]): void {
+/** Rows of kernels that were not compiled now stay as they are, unless no kernel has that name any more. */
+export function writeTables(compiled: readonly Compiled[], all: boolean): void {
   mkdirSync(join(root, 'hip/resources'), { recursive: true });
-  for (const [target, rows] of resourceRows(compiled)) writeFileSync(tablePath(target), formatTable(rows));
+  for (const [target, rows] of resourceRows(compiled)) {
+    const path = tablePath(target);
+    const now = new Set(rows.map(({ kernel }) => kernel));
+    const old = all || !existsSync(path) ? [] : parseTable(readFileSync(path, 'utf8'));
+    const merged = [...rows, ...old.filter(({ kernel }) => !now.has(kernel))];
+    writeFileSync(path, formatTable(merged.sort((x, y) => (x.kernel < y.kernel ? -1 : 1))));
+  }
 }
