@@ -9,7 +9,7 @@ import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
 import { buildBridge, runSwift } from './swift/build.mjs';
 import { testSwift } from './swift/tests.mjs';
 import { needSwift } from './swift/toolchain.mjs';
-import { build, needClang, onPath } from './toolchain.mjs';
+import { build, needClang, needGpuCompiler, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
 process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));
@@ -88,6 +88,14 @@ async function metal() {
   return await onBridge('metal')(swift, await buildBridge(swift));
 }
 
+/** The package's tests; those of compiled GPU kernels need LLVM's linker. */
+async function packageTests() {
+  const missing = await needGpuCompiler();
+  const result = await vitest('unit')();
+  if (missing !== null) result.skipped.push({ name: 'compiled GPU kernels', reason: missing });
+  return result;
+}
+
 /** Stages that look at the sources alone. */
 const SOURCE_STAGES = {
   biome: ['formatting and lint (biome)', gate('biome', ...tool('biome', 'check', '--error-on-warnings'))],
@@ -101,7 +109,7 @@ const SOURCE_STAGES = {
 const STAGES = {
   ...SOURCE_STAGES,
   isa: ['no symbol shared between instruction sets', checkIsa],
-  vitest: ['tests of the package (vitest)', vitest('unit')],
+  vitest: ['tests of the package (vitest)', packageTests],
   testbed: ['Metal test bed (vitest)', onTestBed('the Metal test bed', 'testbed')],
   swift: ['Metal bridge in Swift, alone and from Node', () => testSwift(onBridge('bridge'))],
   metal: ['ops and dispatcher on Metal (vitest)', metal],
