@@ -74,7 +74,6 @@ export class ObjectFolder implements CodeObjects {
   /** Where the package's own objects may be, best first. */
   static places(): readonly string[] {
     const named = process.env.TILEWRIGHT_HIP_OBJECTS;
-    const built = ['build/hip', 'build/hip/bundle'].map((folder) => fileURLToPath(new URL(folder, packageRoot)));
     const own = (folder: string) => fileURLToPath(new URL(folder, packageRoot));
     // A checkout has loose files, the package compressed ones.
     return [...(named ? [named] : []), own('build/hip'), own('build/hip/bundle')];
