@@ -115,6 +115,8 @@ describe.each(FORMATS)('quantize to %s', (format) => {
     const withNaN = values('weights', blockSize).map((w, i) => (i % 5 === 0 ? Number.NaN : w));
     const withZero = withNaN.map((w) => (Number.isNaN(w) ? 0 : w));
     expect(quantize(format, withNaN)).toEqual(quantize(format, withZero));
+    const huge = values('uniform', 64 * blockSize).map((w) => w * 3.4e38);
+    expect(roundTrip(format, huge).every(Number.isFinite)).toBe(true);
     fc.assert(
       fc.property(fc.uint32Array({ minLength: blockSize, maxLength: blockSize, size: 'max' }), (bits) => {
         const floats = new Float32Array(bits.buffer, bits.byteOffset, bits.length);

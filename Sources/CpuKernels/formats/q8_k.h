@@ -1,5 +1,5 @@
 // Q8_K: 256 weights in 292 bytes, w = d * q, d a float, q in -128..127; bsums (sums of 16 codes) are not read.
-// encode saturates at the largest float (the code -128 is read, not written).
+// encode saturates at 254 * 2^120 = 3.38e38, and writes the code -128 only where the best scale cuts a weight off.
 #ifndef TILEWRIGHT_FORMATS_Q8_K_H
 #define TILEWRIGHT_FORMATS_Q8_K_H
 
@@ -17,6 +17,7 @@ struct Q8_K {
   static constexpr int kGroup = 32;
   static constexpr bool kHasMin = false;
   static constexpr int kZero = 0;
+  static constexpr float kLargest = 0x1.fcp127f;  // half a step above it is still a float
   static constexpr Search kSearch = {4.0f, 1.0f, 0.5f};
 
   static void codes(const Block& block, int8_t* q, float* scale, float* min) {
@@ -29,14 +30,14 @@ struct Q8_K {
 
   static void encode(const float* in, Block& block) {
     float x[kBlock];
-    sanitize(in, kBlock, -kMaxFloat, kMaxFloat, x);
+    sanitize(in, kBlock, -kLargest, kLargest, x);
     const int exponent = normalize(x, kBlock);
     using Book = Uniform<-127, 127>;
     const float max = peak(x, kBlock);
     // Besides the fit: the plain choice, and the one that is exact where all weights are 0 or alike.
     const f32x4 scales = {0.0f, fit_scale<Book>(x, kBlock, kSearch).scale, max / 127, max / 64};
     const float scale = scales[least_lane(measure<Book>(x, kBlock, scales, splat(0.0f)).rr, 0.0f)];
-    quantize_codes<Book>(x, kBlock, scale, 0.0f, block.qs);
+    quantize_codes<Uniform<-128, 127>>(x, kBlock, scale, 0.0f, block.qs);
     block.d = ldexpf(scale, exponent);
     for (int i = 0; i < 16; ++i) {
       int sum = 0;
