@@ -21,6 +21,8 @@ final class WorkQueue: @unchecked Sendable {
   /// By number, in the order in which they were committed.
   private var committed: [Int: Committed] = [:]
   private var runs: [ObjectIdentifier: Run] = [:]
+  /// Lists that have ended and whose callers are being told: outside the lock, and perhaps on a thread of the GPU's.
+  private var telling = 0
   private var number = 0
   private var isWatching = false
   /// Why the device takes no work any more.
@@ -36,7 +38,7 @@ final class WorkQueue: @unchecked Sendable {
   var reason: MetalError? { lock.withLock { end } }
 
   func submit(_ run: Run) throws -> Submission {
-    let finished: [Run] = try lock.withLock {
+    try finishing {
       if let end { throw end }
       guard runs.count < mostRuns else {
         throw MetalError(
@@ -49,19 +51,32 @@ final class WorkQueue: @unchecked Sendable {
       waiting += chunks
       return commitMore()
     }
-    for run in finished { run.finish() }
     return Submission { [weak self, weak run] in if let run { self?.cancel(run) } }
   }
 
+  /// Do something under the lock, and then tell the callers of the lists that it ended.
+  private func finishing(_ body: () throws -> [Run]) rethrows {
+    let finished = try lock.withLock {
+      let finished = try body()
+      telling += finished.count
+      return finished
+    }
+    guard !finished.isEmpty else { return }
+    for run in finished { run.finish() }
+    lock.withLock {
+      telling -= finished.count
+      lock.broadcast()
+    }
+  }
+
   private func cancel(_ run: Run) {
-    let finished = lock.withLock {
+    finishing {
       let before = waiting.count
       waiting.removeAll { $0.run === run }
-      guard waiting.count < before else { return [Run]() }
+      guard waiting.count < before else { return [] }
       run.isCancelled = true
       return settle(run, before - waiting.count)
     }
-    for run in finished { run.finish() }
   }
 
   /// Encode and commit while there is room. Gives the lists that this ended.
@@ -88,7 +103,7 @@ final class WorkQueue: @unchecked Sendable {
   }
 
   private func completed(_ id: Int, _ chunk: Chunk, _ encoded: ChunkEncoder.Encoded) {
-    let finished: [Run] = lock.withLock {
+    finishing {
       // Given up on already.
       guard committed.removeValue(forKey: id) != nil else { return [] }
       var finished: [Run] = []
@@ -102,7 +117,6 @@ final class WorkQueue: @unchecked Sendable {
       }
       return finished + commitMore()
     }
-    for run in finished { run.finish() }
   }
 
   /// `count` chunks of a list are done with; gives the list when they were its last.
@@ -143,7 +157,7 @@ final class WorkQueue: @unchecked Sendable {
   }
 
   private func checkDeadlines() {
-    let finished: [Run] = lock.withLock {
+    finishing {
       isWatching = false
       let now = DispatchTime.now()
       guard committed.values.contains(where: { $0.deadline < now }) else {
@@ -155,18 +169,17 @@ final class WorkQueue: @unchecked Sendable {
           .failure, "The GPU did not answer within \(timeout) s; the device is not used any more. Open it again.",
           ["timeoutMs": .number(Int(timeout * 1000))]))
     }
-    for run in finished { run.finish() }
   }
 
-  /// Takes no more work, and waits for what is in flight, for `seconds` at most.
+  /// Takes no more work, and waits for what is in flight, for `seconds` at most. Also for callers that are being told:
+  /// Node frees what they are told through as soon as this returns when a process ends.
   func close(wait seconds: Double) {
     let deadline = Date(timeIntervalSinceNow: seconds)
-    let finished: [Run] = lock.withLock {
+    finishing {
       let closed = MetalError(.disposed, "The device was closed.")
       end = end ?? closed
-      while !runs.isEmpty, lock.wait(until: deadline) {}
+      while !runs.isEmpty || telling > 0, lock.wait(until: deadline) {}
       return stop(MetalError(.failure, "The device was closed while the GPU was still at work after \(seconds) s."))
     }
-    for run in finished { run.finish() }
   }
 }

@@ -11,7 +11,8 @@
 
 namespace simt {
 
-Machine g_machine;
+// Never destroyed: threads may still run a kernel when a process ends.
+Machine& g_machine = *new Machine;
 
 namespace {
 

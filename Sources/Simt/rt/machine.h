@@ -118,7 +118,7 @@ struct Machine {
   void start_group();
 };
 
-extern Machine g_machine;
+extern Machine& g_machine;
 
 std::string describe(const Slot& slot, uint64_t address);
 
