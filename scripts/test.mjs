@@ -84,6 +84,8 @@ const onBridge = (project) => async (swift, bridge) => {
 /** Ops and dispatcher on Metal: through the Swift bridge, or where Swift is not to be had, over the test bed alone. */
 async function metal() {
   const swift = await needSwift();
+  // Set-up has just compiled it; every pipeline of every test starts it.
+  process.env.TILEWRIGHT_COMPILE_SERVICE = join(root, 'dist/ts/testbed/compile-service.js');
   if (typeof swift === 'string') return await onTestBed('the Metal back end', 'metal')();
   return await onBridge('metal')(swift, await buildBridge(swift));
 }
