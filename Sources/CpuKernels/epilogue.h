@@ -5,9 +5,12 @@
 //   relu           exact
 //   sigmoid, tanh  as simd/math.h states
 //   silu           6u |y|, and below 1.3e-36 absolute where sigmoid underflows (x < -87)
-//   gelu           x * sigmoid(2u(x)): 16u (1 + |x|) |y|, the argument's rounding is magnified by the exponential's
-//   slope gelu_quick     8u (1 + |x|) |y| gelu_erf       libm's erff: 4u |x|, absolute (1 + erf cancels on the negative
-//   side)
+//   gelu           x * sigmoid(z), z = 2u(x): (8 + 8 |z|) u |y|. The argument carries up to 8 roundings (both
+//                  constants, x twice in x^2, and the four operations between), and sigmoid's slope, relative to its
+//                  value, is at most 1: each becomes a relative error of |z| u. z grows with x^3, so a bound linear in
+//                  x does not hold.
+//   gelu_quick     8u (1 + |x|) |y|, the same with z = 1.702 x and two roundings
+//   gelu_erf       libm's erff: 4u |x|, absolute (1 + erf cancels on the negative side)
 #pragma once
 
 #include <math.h>

@@ -383,8 +383,10 @@ double activation_error(tw_u32 id, double x, double y) {
       return 6 * kUnit * fabs(y) + 1.3e-36;
     case TW_ACT_TANH:
       return 5 * kUnit * fabs(y) + 0x1p-149;
-    case TW_ACT_GELU:
-      return 16 * kUnit * (1 + fabs(x)) * fabs(y) + 1e-36;
+    case TW_ACT_GELU: {
+      const double z = 2 * 0.79788456080286535588 * x * (1 + 0.044715 * x * x);
+      return (8 + 8 * fabs(z)) * kUnit * fabs(y) + 1e-36;
+    }
     case TW_ACT_GELU_QUICK:
       return 8 * kUnit * (1 + fabs(x)) * fabs(y) + 1e-36;
     case TW_ACT_GELU_ERF:
