@@ -9,7 +9,7 @@ import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
 import { buildBridge, runSwift } from './swift/build.mjs';
 import { testSwift } from './swift/tests.mjs';
 import { needSwift } from './swift/toolchain.mjs';
-import { build, needClang, needGpuCompiler, onPath } from './toolchain.mjs';
+import { aptInstall, build, needClang, needGpuCompiler, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
 process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));
@@ -26,8 +26,12 @@ const gate = (what, command, args) => async () => {
 
 async function clangFormat() {
   const skip = (reason) => ({ passed: 0, failed: 0, skipped: [{ name: 'clang-format', reason }] });
-  const found = [`clang-format-${CLANG_FORMAT}`, 'clang-format'].find(onPath);
-  if (found === undefined) return skip(`install clang-format ${CLANG_FORMAT}`);
+  const names = [`clang-format-${CLANG_FORMAT}`, 'clang-format'];
+  if (!names.some(onPath)) {
+    const missing = await aptInstall([names[0]]);
+    if (missing !== null) return skip(missing);
+  }
+  const found = names.find(onPath);
   const version = /version (\d+)/.exec((await run(found, ['--version'])).output)?.[1];
   if (Number(version) !== CLANG_FORMAT) return skip(`${found} is version ${version}, not ${CLANG_FORMAT}`);
   const listed = await mustRun('git ls-files', 'git', ['ls-files', '-z', '*.h', '*.cpp', `:!${GENERATED_HEADER}`]);
