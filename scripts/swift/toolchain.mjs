@@ -18,7 +18,14 @@ const MAKE_TIMEOUT = 900_000;
 /**
  * @typedef {object} Swift
  * @property {string | null} folder Debian folder to work in; null: this machine has Swift itself
+ * @property {readonly string[]} [unshare] options of `unshare` that give a command mounts of its own here
  */
+
+/**
+ * How a command gets mounts that others do not see. In a chroot the root is no mount point and cannot be made private:
+ * others may see the mounts there, and the command takes them away itself.
+ */
+const UNSHARE = [['--mount'], ['--mount', '--propagation', 'unchanged']];
 
 /**
  * Finds Swift, or makes it available where that is possible.
@@ -45,10 +52,13 @@ async function makeFolder() {
   const recipe = createHash('sha256').update(readFileSync(RECIPE)).digest('hex');
   const ready = join(folder, 'ready');
   const isReady = () => existsSync(ready) && readFileSync(ready, 'utf8').trim() === recipe;
-  if (isReady()) return { folder };
   // Asked first, as making the folder would be in vain.
-  const mounting = await run('unshare', ['--mount', 'true']);
-  if (!mounting.ok) return 'Swift is not on the PATH, and this machine does not let root mount folders for it';
+  let unshare;
+  for (const options of UNSHARE) {
+    if (unshare === undefined && (await run('unshare', [...options, 'true'])).ok) unshare = options;
+  }
+  if (unshare === undefined) return 'Swift is not on the PATH, and this machine does not let root mount folders for it';
+  if (isReady()) return { folder, unshare };
   if (!onPath('debootstrap')) {
     const problem = await aptInstall(['debootstrap']);
     if (problem !== null) return `Swift is not on the PATH, and its set-up needs debootstrap: ${problem}`;
@@ -68,7 +78,7 @@ async function makeFolder() {
     return `Swift is not on the PATH, and setting it up from Debian failed: ${last}`;
   }
   say(`Swift set up in ${seconds(begin)}`);
-  return { folder };
+  return { folder, unshare };
 }
 
 /** The mirror that this machine's apt uses for Debian itself. */
@@ -81,19 +91,24 @@ async function debianMirror() {
 /** Enters the folder for one command, with mounts that are gone when it ends. */
 const ENTER = `
   set -e
-  folder=$1 checkout=$2
-  shift 2
+  folder=$1 checkout=$2 mounts=$3
+  shift 3
   mkdir -p "$folder$checkout"
+  [ "$mounts" = own ] || trap 'umount "$folder$checkout" "$folder/dev" "$folder/proc" 2>/dev/null || true' EXIT
   mount --bind /proc "$folder/proc"
   mount --bind /dev "$folder/dev"
   mount --bind "$checkout" "$folder$checkout"
-  exec chroot "$folder" /bin/sh -c 'cd "$0" && exec "$@"' "$checkout" "$@"
+  set -- chroot "$folder" /bin/sh -c 'cd "$0" && exec "$@"' "$checkout" "$@"
+  [ "$mounts" != own ] || exec "$@"
+  "$@"
 `;
 
 /** Command and arguments that run a command where Swift is, in the checkout. */
 export function withSwift(swift, command, ...args) {
   if (swift.folder === null) return [command, args];
-  return ['unshare', ['--mount', 'sh', '-c', ENTER, 'enter', swift.folder, root.replace(/\/$/, ''), command, ...args]];
+  const mounts = swift.unshare === UNSHARE[0] ? 'own' : 'shared';
+  const enter = ['sh', '-c', ENTER, 'enter', swift.folder, root.replace(/\/$/, ''), mounts, command, ...args];
+  return ['unshare', [...swift.unshare, ...enter]];
 }
 
 /** What the environment of such a command has to differ in. */
