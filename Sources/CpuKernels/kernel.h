@@ -27,7 +27,7 @@ using Kernel = void (*)(const Launch&, Pool&);
 
 /// Kernels of Sources/CpuKernels/dense, one set per instruction set.
 struct DenseKernels {
-  Kernel matmul_reference, gemm, gemv, copy, dequantize, softmax, probe_read, probe_peak;
+  Kernel matmul_reference, gemm, gemv, copy, dequantize, softmax, probe_read, probe_peak, get_rows;
 };
 
 /// Kernels of Sources/CpuKernels/quant, one set per instruction set.

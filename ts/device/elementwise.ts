@@ -51,6 +51,6 @@ export interface ElementwiseCatalogue {
   dequantize(call: DequantizeCall): Launch;
   /** Left out by back ends that have no such kernels. */
   readonly probes?: ProbeCatalogue;
-  /** An index that names no row gives a row of NaN. Where it is missing the rows are put together by the host. */
-  getRows?(call: GetRowsCall): Launch;
+  /** An index that names no row gives a row of NaN. Null where no kernel reads the table: then the host does. */
+  getRows(call: GetRowsCall): Launch | null;
 }

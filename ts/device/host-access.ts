@@ -73,3 +73,15 @@ export function hostWrite(tensor: Tensor, values: Float32Array): void {
   forEachPosition(tensor.layout, (position, i) => store(view, (position - span.from) * bytes, values[i]!));
   tensor.buffer.write(raw, span.from * bytes);
 }
+
+/** The elements of an i32 tensor in row-major order; as floats large ones would be rounded. For host steps. */
+export function readIndices(index: Tensor): Int32Array {
+  const { span, size } = index.layout;
+  const memory = new Int32Array(span.to - span.from);
+  index.buffer.read(new Uint8Array(memory.buffer), 4 * span.from);
+  const values = new Int32Array(size);
+  forEachPosition(index.layout, (position, i) => {
+    values[i] = memory[position - span.from]!;
+  });
+  return values;
+}

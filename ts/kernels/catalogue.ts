@@ -1,5 +1,5 @@
 import type { AnyKernel } from './declare.ts';
-import { copy, dequantize, probePeak, probeRead, softmax } from './elementwise.ts';
+import { copy, dequantize, getRows, probePeak, probeRead, softmax } from './elementwise.ts';
 import { gemm, gemv, matmulReference, quantGemm, quantGemv, quantizeQ8 } from './matmul.ts';
 
 /** Every kernel of the package; a kernel's id is its place here. */
@@ -15,4 +15,5 @@ export const KERNELS: readonly AnyKernel[] = [
   softmax,
   probeRead,
   probePeak,
+  getRows,
 ] as unknown as readonly AnyKernel[];

@@ -1,5 +1,6 @@
 import { declareKernel, stridedRange } from './declare.ts';
-import { dtypeIdBytes, formatOfId } from './types.ts';
+import type { StructValue } from './struct.ts';
+import { dtypeIdBytes, formatOfId, isFormatId } from './types.ts';
 
 export const copy = declareKernel({
   id: 6,
@@ -84,4 +85,40 @@ export const probePeak = declareKernel({
   paramsName: 'probe_peak',
   params: { iterations: 'i64' },
   extents: () => ({ sink: { from: 0, to: 8 } }),
+});
+
+/** Parameters of the row look-ups of the CPU and of Metal. The row stride of blocks is in bytes. */
+export const GET_ROWS_PARAMS = {
+  rows: 'i64',
+  k: 'i64',
+  count: 'i64',
+  src_stride: 'i64[2]',
+  index_stride: 'i64',
+  dst_stride: 'i64[2]',
+} as const;
+
+/** The bytes that a row look-up touches, on every back end. */
+export function getRowsExtents(p: StructValue<typeof GET_ROWS_PARAMS>, type: number, dtype: number) {
+  const dst = stridedRange([p.count, p.k], p.dst_stride, dtypeIdBytes(dtype));
+  const index = stridedRange([p.count], [p.index_stride], 4);
+  if (!isFormatId(type)) {
+    return { src: stridedRange([p.rows, p.k], p.src_stride, dtypeIdBytes(type)), index, dst };
+  }
+  const format = formatOfId(type);
+  const rows = stridedRange([p.rows], [p.src_stride[0]!], 1);
+  if (p.rows === 0 || p.k === 0) return { src: { from: 0, to: 0 }, index, dst };
+  return { src: { from: rows.from, to: rows.to - 1 + (p.k / format.blockSize) * format.blockBytes }, index, dst };
+}
+
+export const getRows = declareKernel({
+  id: 11,
+  name: 'get_rows',
+  doc:
+    'Rows of a table [rows, k], chosen by i32 indices, to f32, f16 or bf16; block-quantized rows are decoded. An index ' +
+    'that names no row gives a row of NaN.',
+  buffers: { src: { access: 'read' }, index: { access: 'read' }, dst: { access: 'write' } },
+  constants: ['src_type', 'dst_dtype'],
+  paramsName: 'get_rows',
+  params: GET_ROWS_PARAMS,
+  extents: (p, c) => getRowsExtents(p, c.src_type, c.dst_dtype),
 });

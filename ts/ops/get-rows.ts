@@ -1,7 +1,7 @@
 import { loadNative, nativeCall } from '../backends/native.ts';
 import type { Command, HostStep } from '../device/command-list.ts';
 import type { GetRowsCall } from '../device/elementwise.ts';
-import { forEachPosition, hostRead, hostWrite } from '../device/host-access.ts';
+import { hostRead, hostWrite, readIndices } from '../device/host-access.ts';
 import { QuantizedTensor, type Tensor } from '../device/tensor.ts';
 import { TilewrightError } from '../errors.ts';
 import { DTYPES, type DType } from '../tensor/dtype.ts';
@@ -11,9 +11,18 @@ export interface GetRowsOptions {
   readonly dtype?: DType | undefined;
   /** Where the rows go: [count, k], any strides. */
   readonly out?: Tensor | undefined;
+  /**
+   * What an index that names no row does: `error` (default) is ERR_OUT_OF_BOUNDS before any row is read; `nan` gives a
+   * row of NaN and spares the host from reading the indices.
+   */
+  readonly outOfRange?: 'error' | 'nan' | undefined;
 }
 
-/** The command of a row look-up, to be submitted with others. @throws ERR_SHAPE_MISMATCH, ERR_DTYPE_UNSUPPORTED */
+/**
+ * The command of a row look-up, to be submitted with others. An index that names no row gives a row of NaN; nothing is
+ * read for it.
+ * @throws ERR_SHAPE_MISMATCH, ERR_DTYPE_UNSUPPORTED
+ */
 export function getRowsCommand(table: Tensor | QuantizedTensor, index: Tensor, out: Tensor): Command {
   const mismatch = (message: string) => new TilewrightError('ERR_SHAPE_MISMATCH', message);
   if (table.rank !== 2) throw mismatch(`A table is [rows, k], but this is ${String(table)}.`);
@@ -30,13 +39,13 @@ export function getRowsCommand(table: Tensor | QuantizedTensor, index: Tensor, o
     );
   }
   const known = !blocks || table.format.id !== undefined;
-  return (known && table.device.elementwise.getRows?.({ table, index, out })) || onHost({ table, index, out });
+  return (known && table.device.elementwise.getRows({ table, index, out })) || onHost({ table, index, out });
 }
 
 /**
- * Rows of a table [rows, k], plain or block-quantized, by i32 indices [count]: token embeddings. An index that names no
- * row gives a row of NaN.
+ * Rows of a table [rows, k], plain or block-quantized, by i32 indices [count]: token embeddings.
  * @returns [count, k]; the caller disposes it.
+ * @throws ERR_SHAPE_MISMATCH, ERR_DTYPE_UNSUPPORTED, ERR_OUT_OF_BOUNDS
  */
 export async function getRows(
   table: Tensor | QuantizedTensor,
@@ -46,7 +55,8 @@ export async function getRows(
   const { device } = table;
   const out = options.out ?? device.empty([index.size, table.shape.at(-1) ?? 0], { dtype: options.dtype ?? 'f32' });
   try {
-    await device.submit([getRowsCommand(table, index, out)]);
+    const command = getRowsCommand(table, index, out);
+    await device.submit(options.outOfRange === 'nan' ? [command] : [checkIndices(table, index), command]);
   } catch (error) {
     if (options.out === undefined) out.dispose();
     throw error;
@@ -54,7 +64,26 @@ export async function getRows(
   return out;
 }
 
-/** Row by row on the JavaScript thread: back ends without a kernel, and formats that plug-ins decode. */
+/** Reads the indices when their turn comes, and refuses those that name no row. */
+function checkIndices(table: Tensor | QuantizedTensor, index: Tensor): HostStep {
+  const rows = table.shape[0]!;
+  return {
+    type: 'host',
+    label: 'check indices',
+    run: () => {
+      const values = readIndices(index);
+      const at = values.findIndex((row) => row < 0 || row >= rows);
+      if (at === -1) return;
+      throw new TilewrightError(
+        'ERR_OUT_OF_BOUNDS',
+        `Index ${at} is ${values[at]}, but the table has ${rows} row${rows === 1 ? '' : 's'}, counted from 0.`,
+        { details: { at, index: values[at], rows } },
+      );
+    },
+  };
+}
+
+/** Row by row on the JavaScript thread: formats that plug-ins decode, and tables that no kernel of a back end reads. */
 function onHost({ table, index, out }: GetRowsCall): HostStep {
   const [rows, k] = table.shape as [number, number];
   return {
@@ -62,7 +91,7 @@ function onHost({ table, index, out }: GetRowsCall): HostStep {
     label: `get_rows ${index.size}x${k}`,
     run: () => {
       const values = new Float32Array(index.size * k);
-      indices(index).forEach((row, i) => {
+      readIndices(index).forEach((row, i) => {
         const target = values.subarray(i * k, (i + 1) * k);
         if (row >= 0 && row < rows) target.set(rowOf(table, row));
         else target.fill(Number.NaN);
@@ -70,18 +99,6 @@ function onHost({ table, index, out }: GetRowsCall): HostStep {
       hostWrite(out, values);
     },
   };
-}
-
-/** The bits of the indices: a float would round large ones. */
-function indices(index: Tensor): Int32Array {
-  const { span, size } = index.layout;
-  const memory = new Int32Array(span.to - span.from);
-  index.buffer.read(new Uint8Array(memory.buffer), 4 * span.from);
-  const values = new Int32Array(size);
-  forEachPosition(index.layout, (position, i) => {
-    values[i] = memory[position - span.from]!;
-  });
-  return values;
 }
 
 function rowOf(table: Tensor | QuantizedTensor, row: number): Float32Array {

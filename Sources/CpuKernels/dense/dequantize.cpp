@@ -1,25 +1,10 @@
 // Quantized rows to floats.
-#include "../simd/decode.h"
-#include "../simd/element.h"
 #include "kernels.h"
+#include "rows.h"
 
 namespace tw {
 namespace TW_ISA {
 namespace {
-
-/// Weights of one piece of a row: with its codes it fits in L1.
-constexpr int64_t kPiece = 2048;
-
-template <class Element>
-inline void store_piece(const float* values, int64_t count, typename Element::T* out, int64_t stride) {
-  if (stride != 1) {
-    for (int64_t i = 0; i < count; i++) store_element(out, Element::kDtype, i * stride, values[i]);
-    return;
-  }
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) Element::store(out + i, load(values + i));
-  if (i < count) Element::store_n(out + i, load_n(values + i, count - i), count - i);
-}
 
 template <class F, class Element>
 void dequantize_rows(const tw_dequantize_params& p, const char* src, typename Element::T* dst, Pool& pool) {
@@ -39,7 +24,7 @@ void dequantize_rows(const tw_dequantize_params& p, const char* src, typename El
     }
     float* values = static_cast<float*>(pool.scratch(thread));
     decode_blocks<F>(blocks, count / F::kBlock, values);
-    store_piece<Element>(values, count, out, p.dst_stride[1]);
+    store_run<Element>(values, count, out, p.dst_stride[1]);
   });
 }
 

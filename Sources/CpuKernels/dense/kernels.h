@@ -11,6 +11,7 @@ void gemm(const Launch& launch, Pool& pool);
 void gemv(const Launch& launch, Pool& pool);
 void copy(const Launch& launch, Pool& pool);
 void dequantize(const Launch& launch, Pool& pool);
+void get_rows(const Launch& launch, Pool& pool);
 void softmax(const Launch& launch, Pool& pool);
 void probe_read(const Launch& launch, Pool& pool);
 void probe_peak(const Launch& launch, Pool& pool);

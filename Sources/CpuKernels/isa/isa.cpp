@@ -102,6 +102,7 @@ Isa make(const char* name, bool supported, const DenseKernels& d, const QuantKer
   isa.kernels[TW_KERNEL_SOFTMAX] = d.softmax;
   isa.kernels[TW_KERNEL_PROBE_READ] = d.probe_read;
   isa.kernels[TW_KERNEL_PROBE_PEAK] = d.probe_peak;
+  isa.kernels[TW_KERNEL_GET_ROWS] = d.get_rows;
   return isa;
 }
 

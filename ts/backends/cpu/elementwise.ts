@@ -1,9 +1,10 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue } from '../../device/elementwise.ts';
-import { copy, dequantize, probePeak, probeRead, softmax } from '../../kernels/elementwise.ts';
+import { copy, dequantize, getRows, probePeak, probeRead, softmax } from '../../kernels/elementwise.ts';
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import { lead } from '../axes.ts';
+import { describeGetRows } from '../rows.ts';
 
 /** The element-wise kernels of Sources/CpuKernels. */
 export const cpuElementwise: ElementwiseCatalogue = {
@@ -58,6 +59,17 @@ export const cpuElementwise: ElementwiseCatalogue = {
       constants: { format: weights.format.id!, dst_dtype: id },
       params: { n: rows, k, src_row_bytes: weights.rowStrides.at(-1) ?? 0, dst_stride: [k, 1] },
       label: `dequantize<${weights.format.name}> ${rows}x${k}`,
+    });
+  },
+
+  getRows: (call) => {
+    const { table, index, out } = call;
+    const { type, params, label } = describeGetRows(call);
+    return launch(getRows, {
+      buffers: { src: table.binding, index: index.binding, dst: out.binding },
+      constants: { src_type: type, dst_dtype: DTYPES[out.dtype].id },
+      params,
+      label,
     });
   },
 

@@ -2,12 +2,13 @@ import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue, SoftmaxCall } from '../../device/elementwise.ts';
 import { HIP_COPY_METHODS, hipCopy, hipCopyParams, hipCopyVectors } from '../../kernels/hip/copy.ts';
 import { product } from '../../kernels/hip/declare.ts';
-import { maxWaves } from '../../kernels/hip/gemv.ts';
-import { hipDequantize, hipRowBlocks, hipRowVectors } from '../../kernels/hip/rows.ts';
+import { hipBlockAlignment, maxWaves } from '../../kernels/hip/gemv.ts';
+import { hipDequantize, hipGetRows, hipRowBlocks, hipRowVectors } from '../../kernels/hip/rows.ts';
 import { HIP_SOFTMAX_KEPT, HIP_SOFTMAX_METHODS, hipSoftmax, hipSoftmaxVectors } from '../../kernels/hip/softmax.ts';
-import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
+import { isFormatId, MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import { copyOrder, lead } from '../axes.ts';
+import { describeGetRows } from '../rows.ts';
 
 /** Threads of a softmax workgroup where rows are short: enough for a compute unit to have several. */
 const SOFTMAX_THREADS = 128;
@@ -114,6 +115,29 @@ export const hipElementwise: ElementwiseCatalogue = {
         blocks: hipRowBlocks(k, format),
       },
       label: `dequantize<${weights.format.name}> ${rows}x${k}`,
+    });
+  },
+
+  getRows: (call) => {
+    const { table, index, out } = call;
+    const { type, params: common, label } = describeGetRows(call);
+    // Blocks are read in loads that want them aligned; elsewhere the host looks the rows up.
+    const unit = isFormatId(type) ? hipBlockAlignment(type) : 1;
+    const { byteOffset } = table.binding;
+    if (byteOffset % unit !== 0 || common.src_stride[0]! % unit !== 0) return null;
+    const src_vector = isFormatId(type) ? 0 : hipRowVectors(common.k, common.rows, common.src_stride, type, byteOffset);
+    const dst_dtype = DTYPES[out.dtype].id;
+    const params = {
+      ...common,
+      ...{ src_dtype: isFormatId(type) ? 0 : type, dst_dtype, src_vector },
+      dst_vector: hipRowVectors(common.k, common.count, common.dst_stride, dst_dtype, out.binding.byteOffset),
+      blocks: hipRowBlocks(common.k, type, src_vector),
+    };
+    return launch(hipGetRows, {
+      buffers: { src: table.binding, index: index.binding, dst: out.binding },
+      constants: { src_type: type },
+      params,
+      label,
     });
   },
 };

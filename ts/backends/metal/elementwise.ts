@@ -1,6 +1,5 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue, SoftmaxCall } from '../../device/elementwise.ts';
-import { QuantizedTensor } from '../../device/tensor.ts';
 import { COPY_METHODS, copy, copyVectors } from '../../kernels/metal/copy.ts';
 import { product, SIMD } from '../../kernels/metal/declare.ts';
 import { dequantize, dequantizeVectors, getRows, getRowsVectors } from '../../kernels/metal/rows.ts';
@@ -8,6 +7,7 @@ import { SOFTMAX_KEPT, SOFTMAX_METHODS, softmax, softmaxVectors } from '../../ke
 import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import { copyOrder, lead } from '../axes.ts';
+import { describeGetRows } from '../rows.ts';
 
 /** Threads of a softmax threadgroup, where rows are short: four simdgroups fill a core as well as one large group. */
 const SOFTMAX_SIMDGROUPS = 4;
@@ -129,25 +129,16 @@ export const metalElementwise: ElementwiseCatalogue = {
     });
   },
 
-  getRows: ({ table, index, out }) => {
-    const [rows, k] = table.shape as [number, number];
-    const quantized = table instanceof QuantizedTensor;
-    const type = quantized ? table.format.id! : DTYPES[table.dtype].id;
-    const params = {
-      rows,
-      k,
-      count: index.size,
-      src_stride: quantized ? [table.rowStrides[0]!, 0] : table.strides,
-      index_stride: index.strides[0]!,
-      dst_stride: out.strides,
-    };
+  getRows: (call) => {
+    const { table, index, out } = call;
+    const { type, params, label } = describeGetRows(call);
     const types = { src_type: type, dst_dtype: DTYPES[out.dtype].id };
     const offsets = { src: table.binding.byteOffset, dst: out.binding.byteOffset };
     return launch(getRows, {
       buffers: { src: table.binding, index: index.binding, dst: out.binding },
       constants: { ...types, ...getRowsVectors(params, types, offsets) },
       params,
-      label: `get_rows<${quantized ? table.format.name : table.dtype}> ${index.size}x${k}`,
+      label,
     });
   },
 };

@@ -1,4 +1,5 @@
 import { stridedRange } from '../declare.ts';
+import { getRowsExtents } from '../elementwise.ts';
 import { dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
 import { ceilDiv, declareHipKernel, MAX_INT } from './declare.ts';
 import { hipBlockAlignment } from './gemv.ts';
@@ -90,17 +91,7 @@ export const hipGetRows = declareHipKernel({
     dst_vector: 'u32',
     blocks: 'u32',
   },
-  extents: (p, c) => {
-    const dst = stridedRange([p.count, p.k], p.dst_stride, dtypeIdBytes(p.dst_dtype));
-    const index = stridedRange([p.count], [p.index_stride], 4);
-    if (!isFormatId(c.src_type)) {
-      return { src: stridedRange([p.rows, p.k], p.src_stride, dtypeIdBytes(c.src_type)), index, dst };
-    }
-    const format = formatOfId(c.src_type);
-    const rows = stridedRange([p.rows], [p.src_stride[0]!], 1);
-    if (p.rows === 0 || p.k === 0) return { src: { from: 0, to: 0 }, index, dst };
-    return { src: { from: rows.from, to: rows.to - 1 + (p.k / format.blockSize) * format.blockBytes }, index, dst };
-  },
+  extents: (p, c) => getRowsExtents(p, c.src_type, p.dst_dtype),
   geometry: (p) => ({ threadgroups: [p.blocks * p.count, 1, 1], threads: [GROUP, 1, 1] }),
   refuse: (p, c) => {
     const blocks = isFormatId(c.src_type);

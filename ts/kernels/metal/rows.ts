@@ -1,4 +1,5 @@
 import { type LaunchGeometry, stridedRange } from '../declare.ts';
+import { GET_ROWS_PARAMS, getRowsExtents } from '../elementwise.ts';
 import { dtypeIdBytes, formatOfId, isFormatId } from '../types.ts';
 import { ceilDiv, declareMetalKernel, MAX_INT } from './declare.ts';
 import { blockAlignment, shareOf, typeName } from './weights.ts';
@@ -92,18 +93,8 @@ export const getRows = declareMetalKernel({
   buffers: { src: { access: 'read' }, index: { access: 'read' }, dst: { access: 'write' } },
   constants: ['src_type', 'dst_dtype', 'src_vector', 'dst_vector'],
   paramsName: 'get_rows',
-  params: { rows: 'i64', k: 'i64', count: 'i64', src_stride: 'i64[2]', index_stride: 'i64', dst_stride: 'i64[2]' },
-  extents: (p, c) => {
-    const dst = stridedRange([p.count, p.k], p.dst_stride, dtypeIdBytes(c.dst_dtype));
-    const index = stridedRange([p.count], [p.index_stride], 4);
-    if (!isFormatId(c.src_type)) {
-      return { src: stridedRange([p.rows, p.k], p.src_stride, dtypeIdBytes(c.src_type)), index, dst };
-    }
-    const format = formatOfId(c.src_type);
-    const rows = stridedRange([p.rows], [p.src_stride[0]!], 1);
-    if (p.rows === 0 || p.k === 0) return { src: { from: 0, to: 0 }, index, dst };
-    return { src: { from: rows.from, to: rows.to - 1 + (p.k / format.blockSize) * format.blockBytes }, index, dst };
-  },
+  params: GET_ROWS_PARAMS,
+  extents: (p, c) => getRowsExtents(p, c.src_type, c.dst_dtype),
   alignment: (_, c) => ({
     src: sourceAlignment(c.src_type, c.src_vector),
     index: 4,

@@ -60,9 +60,10 @@ typedef enum {
   TW_KERNEL_SOFTMAX = 8,
   TW_KERNEL_PROBE_READ = 9,
   TW_KERNEL_PROBE_PEAK = 10,
+  TW_KERNEL_GET_ROWS = 11,
 } tw_kernel;
 
-#define TW_KERNEL_COUNT 11
+#define TW_KERNEL_COUNT 12
 // 0 matmul_reference: Every input type, any strides, float64 accumulation, one output at a time: the oracle.
 // 1 gemm: Cache-blocked GEMM over packed f32 panels; dense, affine and block-quantized b, any strides.
 // 2 gemv: Few rows of a: streams b once, decoding to f32; dense, affine and block-quantized b, any strides.
@@ -74,6 +75,7 @@ typedef enum {
 // 8 softmax: softmax(scale * x + mask) along an inner dimension of any stride; up to 7 outer dimensions. A row that is masked out entirely (all -inf) gives zeros.
 // 9 probe_read: Reads `bytes` once and writes a checksum per thread: sustained read bandwidth.
 // 10 probe_peak: Independent multiply-adds from registers (kind 0: f32 FMA, 1: 8-bit dot products); writes operations done.
+// 11 get_rows: Rows of a table [rows, k], chosen by i32 indices, to f32, f16 or bf16; block-quantized rows are decoded. An index that names no row gives a row of NaN.
 
 typedef struct {
   tw_i64 m;
@@ -150,6 +152,16 @@ typedef struct {
 TW_CHECK_SIZE(tw_probe_peak_params, 8);
 
 typedef struct {
+  tw_i64 rows;
+  tw_i64 k;
+  tw_i64 count;
+  tw_i64 src_stride[2];
+  tw_i64 index_stride;
+  tw_i64 dst_stride[2];
+} tw_get_rows_params;
+TW_CHECK_SIZE(tw_get_rows_params, 64);
+
+typedef struct {
   tw_i64 length;
   tw_i64 rows;
   tw_i64 inner_stride[3];
@@ -162,16 +174,6 @@ typedef struct {
   tw_f32 soft_cap;
 } tw_metal_softmax_params;
 TW_CHECK_SIZE(tw_metal_softmax_params, 328);
-
-typedef struct {
-  tw_i64 rows;
-  tw_i64 k;
-  tw_i64 count;
-  tw_i64 src_stride[2];
-  tw_i64 index_stride;
-  tw_i64 dst_stride[2];
-} tw_get_rows_params;
-TW_CHECK_SIZE(tw_get_rows_params, 64);
 
 typedef struct {
   tw_u32 m;
@@ -379,6 +381,16 @@ enum {
 };
 enum {
   TW_PROBE_PEAK_CONST_KIND = 0,
+};
+
+enum {
+  TW_GET_ROWS_BUF_SRC = 0,
+  TW_GET_ROWS_BUF_INDEX = 1,
+  TW_GET_ROWS_BUF_DST = 2,
+};
+enum {
+  TW_GET_ROWS_CONST_SRC_TYPE = 0,
+  TW_GET_ROWS_CONST_DST_DTYPE = 1,
 };
 
 #undef TW_CHECK_SIZE
