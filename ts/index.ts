@@ -11,7 +11,15 @@ export type {
   Capabilities,
 } from './device/backend.ts';
 export { DeviceBuffer } from './device/buffer.ts';
-export { type Binding, type Command, CommandList, type HostStep, type Launch, launch } from './device/command-list.ts';
+export {
+  type Binding,
+  type Command,
+  CommandList,
+  type HostStep,
+  type Launch,
+  launch,
+  type MadeCommands,
+} from './device/command-list.ts';
 export { Device, type SubmitOptions, type TensorData } from './device/device.ts';
 export type {
   DequantizeCall,
@@ -32,7 +40,8 @@ export {
 } from './dispatch/args.ts';
 export type { CustomMatmulCall, CustomMatmulKernel } from './dispatch/custom.ts';
 export { type DispatcherOptions, type EncodedMatmul, MatmulDispatcher, type Selection } from './dispatch/dispatcher.ts';
-export type { CandidateVerdict, Explanation } from './dispatch/explain.ts';
+export type { ExpertMatmulArgs, ExpertProblem } from './dispatch/experts.ts';
+export type { CandidateVerdict, Explanation, Verdict } from './dispatch/explain.ts';
 export type { CustomMetalKernel } from './dispatch/metal/custom.ts';
 export type { MatmulProblem } from './dispatch/problem.ts';
 export type { TuningEntry } from './dispatch/tuning.ts';
@@ -61,6 +70,15 @@ export {
   type QuantizedMatmulOp,
 } from './ops/batch-quantized.ts';
 export { dequantizeTensor, type SoftmaxOptions, softmax, softmaxLaunch } from './ops/elementwise.ts';
+export {
+  type EncodedExperts,
+  type ExpertExplanation,
+  type ExpertMatmulOptions,
+  type ExpertVerdict,
+  encodeExperts,
+  expertMatmul,
+  explainExperts,
+} from './ops/experts.ts';
 export { type GetRowsOptions, getRows, getRowsCommand } from './ops/get-rows.ts';
 export { GGUFModel, loadGGUF } from './ops/load-gguf.ts';
 export { dequantize, quantize } from './ops/quantize.ts';

@@ -21,10 +21,18 @@ export interface Launch {
   readonly label: string;
 }
 
-/** A step that runs on the JavaScript thread, between launches: how plug-in kernels of the CPU back end work. */
+/** Commands that a host step makes when its turn comes. They run in its place; then it is disposed. */
+export interface MadeCommands extends Disposable {
+  readonly commands: readonly Command[];
+}
+
+/**
+ * A step that runs on the JavaScript thread, between launches: how plug-in kernels of the CPU back end work. What depends
+ * on results of the device (which rows go to which expert) it reads there, and returns the commands that follow from it.
+ */
 export interface HostStep {
   readonly type: 'host';
-  readonly run: () => void | Promise<void>;
+  readonly run: () => void | MadeCommands | Promise<void> | Promise<MadeCommands>;
   readonly label: string;
 }
 

@@ -5,7 +5,7 @@ import { checkShape, elementCount, Layout, type Shape } from '../tensor/layout.t
 import { getQuantFormat, rowBytes } from '../tensor/quant-format.ts';
 import type { Backend, BackendMapping, BackendRun, Capabilities } from './backend.ts';
 import { DeviceBuffer } from './buffer.ts';
-import type { Command, CommandList, Launch } from './command-list.ts';
+import type { Command, CommandList, HostStep, Launch } from './command-list.ts';
 import type { ElementwiseCatalogue } from './elementwise.ts';
 import { RecordedList } from './recording.ts';
 import { type CommandTiming, Submission, type SubmissionResult } from './submission.ts';
@@ -28,6 +28,7 @@ export class Device implements AsyncDisposable {
   /** The last submission with host steps: what comes later must not overtake it. */
   #hostSteps: Submission | null = null;
   #closing: Promise<void> | null = null;
+  #inStep = false;
   readonly #watchers = new Set<(submission: Submission) => void>();
 
   /** Back ends call this; users call `openDevice()`. */
@@ -50,7 +51,8 @@ export class Device implements AsyncDisposable {
   }
 
   #live(): Backend {
-    if (this.#closing !== null) throw new TilewrightError('ERR_DISPOSED', 'This device was disposed; open another.');
+    if (this.#closing !== null && !this.#inStep)
+      throw new TilewrightError('ERR_DISPOSED', 'This device was disposed; open another.');
     return this.#backend;
   }
 
@@ -150,7 +152,7 @@ export class Device implements AsyncDisposable {
     const commands = 'commands' in list ? list.commands : list;
     for (const command of commands) this.#check(command);
     const hasHostSteps = commands.some((command) => command.type === 'host');
-    return this.#enqueue((seen) => runCommands(backend, commands, seen), options, hasHostSteps);
+    return this.#enqueue((seen) => this.#run(backend, commands, seen), options, hasHostSteps);
   }
 
   /**
@@ -207,6 +209,47 @@ export class Device implements AsyncDisposable {
     return submission;
   }
 
+  /** Consecutive launches go to the back end in one piece; host steps run between, and what they make in their place. */
+  async #run(backend: Backend, commands: readonly Command[], options: SubmitOptions): Promise<SubmissionResult> {
+    let totalMs = 0;
+    const timings: CommandTiming[] = [];
+    for (let at = 0; at < commands.length; ) {
+      options.signal?.throwIfAborted();
+      const command = commands[at]!;
+      if (command.type === 'host') {
+        const begin = performance.now();
+        using made = (await this.#step(command)) ?? null;
+        let ms = performance.now() - begin;
+        if (made !== null) {
+          for (const own of made.commands) this.#check(own);
+          ms += (await this.#run(backend, made.commands, options)).totalMs;
+        }
+        totalMs += ms;
+        if (options.timings) timings.push({ label: command.label, ms });
+        at++;
+        continue;
+      }
+      let end = at;
+      while (end < commands.length && commands[end]!.type === 'kernel') end++;
+      const launches = commands.slice(at, end) as Launch[];
+      const result = await runLaunches((timed) => backend.run(launches, { timed }), launches, options);
+      totalMs += result.totalMs;
+      timings.push(...result.timings);
+      at = end;
+    }
+    return { totalMs, timings };
+  }
+
+  /** Host steps are work in flight: they may allocate on a device that is being disposed. */
+  #step(step: HostStep) {
+    this.#inStep = true;
+    try {
+      return step.run();
+    } finally {
+      this.#inStep = false;
+    }
+  }
+
   #check(command: Command): void {
     if (command.type === 'host') return;
     for (const binding of command.bindings) {
@@ -242,37 +285,6 @@ export class Device implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
-}
-
-/** Consecutive launches go to the back end in one piece; host steps run between. */
-async function runCommands(
-  backend: Backend,
-  commands: readonly Command[],
-  options: SubmitOptions,
-): Promise<SubmissionResult> {
-  let totalMs = 0;
-  const timings: CommandTiming[] = [];
-  for (let at = 0; at < commands.length; ) {
-    options.signal?.throwIfAborted();
-    const command = commands[at]!;
-    if (command.type === 'host') {
-      const begin = performance.now();
-      await command.run();
-      const ms = performance.now() - begin;
-      totalMs += ms;
-      if (options.timings) timings.push({ label: command.label, ms });
-      at++;
-      continue;
-    }
-    let end = at;
-    while (end < commands.length && commands[end]!.type === 'kernel') end++;
-    const launches = commands.slice(at, end) as Launch[];
-    const result = await runLaunches((timed) => backend.run(launches, { timed }), launches, options);
-    totalMs += result.totalMs;
-    timings.push(...result.timings);
-    at = end;
-  }
-  return { totalMs, timings };
 }
 
 async function runLaunches(

@@ -4,6 +4,7 @@ import type { Command } from '../device/command-list.ts';
 import type { Tensor } from '../device/tensor.ts';
 import type { MatmulArgs, MatmulVariant } from './args.ts';
 import type { CustomMatmulKernel } from './custom.ts';
+import type { ExpertKernel } from './experts.ts';
 import type { MatmulProblem } from './problem.ts';
 import type { TuningEntry, TuningLimits } from './tuning.ts';
 
@@ -59,6 +60,8 @@ export interface MatmulCatalogue<P extends Plan = Plan> {
   plan(problem: MatmulProblem, kernel: string, capabilities: Capabilities, tuning: TuningEntry): P;
   /** Runs at every call. */
   commands(plan: P, call: MatmulCall): Command[];
+  /** A kernel that multiplies by experts without the host knowing which; left out by back ends that have none. */
+  readonly experts?: ExpertKernel;
   /** Plug-ins that bring a kernel of this back end; others run on the JavaScript thread. */
   readonly custom?: {
     has(kernel: CustomMatmulKernel): boolean;

@@ -164,6 +164,15 @@ export class MatmulDispatcher implements Disposable {
     return results;
   }
 
+  /**
+   * Working space of at least `bytes`, the same for all calls: lists run in order. For operations that are made of
+   * matmuls.
+   */
+  workspace(bytes: number): DeviceBuffer | null {
+    if (this.#disposed) throw new TilewrightError('ERR_DISPOSED', 'This dispatcher was disposed.');
+    return this.#reserve(bytes);
+  }
+
   #choose(args: MatmulArgs): Choice {
     const known = this.#cache.find(args, this.precision);
     if (known !== undefined) return known;

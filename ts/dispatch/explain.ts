@@ -1,14 +1,17 @@
 import type { MatmulVariant } from './args.ts';
 import type { MatmulProblem } from './problem.ts';
 
-/** What became of one candidate. */
-export interface CandidateVerdict {
-  readonly variant: MatmulVariant;
-  /** Kernel name; a plug-in's own name. */
-  readonly kernel: string;
+export interface Verdict {
   /** `chosen`; `passed over`: it may run, but another should; `refused`: it may not run. */
   readonly verdict: 'chosen' | 'passed over' | 'refused';
   readonly reason: string;
+}
+
+/** What became of one candidate. */
+export interface CandidateVerdict extends Verdict {
+  readonly variant: MatmulVariant;
+  /** Kernel name; a plug-in's own name. */
+  readonly kernel: string;
 }
 
 /** Why a matmul runs as it does. */
@@ -25,6 +28,9 @@ export interface Explanation {
 }
 
 const MARKS = { chosen: '→', 'passed over': '·', refused: '×' } as const;
+/** A line for people, with the name in a column of that width. */
+export const verdictLine = (name: string, width: number, { verdict, reason }: Verdict): string =>
+  `  ${MARKS[verdict]} ${name.padEnd(width)} ${verdict}: ${reason}`;
 
 export function explanation(problem: MatmulProblem, candidates: readonly CandidateVerdict[]): Explanation {
   const chosen = candidates.find(({ verdict }) => verdict === 'chosen');
@@ -41,10 +47,7 @@ export function explanation(problem: MatmulProblem, candidates: readonly Candida
       return [
         `matmul m=${problem.m} n=${problem.n} k=${problem.k}${batch}, ` +
           `${problem.aDType} x ${weights} -> ${problem.outDType}, ${problem.precision}`,
-        ...candidates.map(
-          ({ variant, kernel, verdict, reason }) =>
-            `  ${MARKS[verdict]} ${`${variant} (${kernel})`.padEnd(width)} ${verdict}: ${reason}`,
-        ),
+        ...candidates.map((candidate) => verdictLine(`${candidate.variant} (${candidate.kernel})`, width, candidate)),
       ].join('\n');
     },
   };

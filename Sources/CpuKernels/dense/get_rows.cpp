@@ -1,7 +1,5 @@
 // Rows of a table, chosen by an array of indices: decoded or converted. An index that names no row gives a row of NaN,
 // and nothing is read for it.
-#include <limits>
-
 #include "kernels.h"
 #include "rows.h"
 
@@ -36,7 +34,7 @@ void gather(const tw_get_rows_params& p, const int32_t* index, typename Element:
     if (row >= 0 && row < p.rows) {
       read(row, k, count, values);
     } else {
-      for (int64_t i = 0; i < count; i++) values[i] = std::numeric_limits<float>::quiet_NaN();
+      for (int64_t i = 0; i < count; i++) values[i] = __builtin_nanf("");
     }
     store_run<Element>(values, count, dst + at * p.dst_stride[0] + k * p.dst_stride[1], p.dst_stride[1]);
   });

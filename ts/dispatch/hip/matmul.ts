@@ -1,5 +1,6 @@
 import type { MatmulCatalogue } from '../catalogue.ts';
 import { CANDIDATES } from './candidates.ts';
+import { hipExperts } from './experts.ts';
 import { commands, type HipPlan, makePlan } from './plan.ts';
 import { defaultTuning, LIMITS } from './tuning.ts';
 
@@ -10,4 +11,5 @@ export const hipMatmul: MatmulCatalogue<HipPlan> = {
   defaultTuning,
   plan: makePlan,
   commands,
+  experts: hipExperts,
 };

@@ -143,25 +143,25 @@ export function makePlan(
 function matmulBuffers(plan: HipPlan, { args, out, scratch }: MatmulCall) {
   return {
     a: plan.rounding === null ? args.a.binding : { buffer: scratch!, byteOffset: 0 },
-    b: aligned(plan, args.b.binding),
+    b: aligned(plan.problem, args.b.binding),
     out: out.binding,
     bias: args.bias?.binding,
     residual: plan.problem.residual === null ? undefined : (args.residual ?? args.out)?.binding,
-    gate: args.gate && aligned(plan, args.gate.binding),
+    gate: args.gate && aligned(plan.problem, args.gate.binding),
     gate_bias: args.gateBias?.binding,
   };
 }
 
 /** Blocks begin where the loads of their format want them: in files and fresh tensors they do. */
-function aligned({ problem }: HipPlan, binding: Binding): Binding {
-  if (problem.format === null) return binding;
-  const unit = hipBlockAlignment(problem.format.id!);
+export function aligned({ format }: Pick<MatmulProblem, 'format'>, binding: Binding): Binding {
+  if (format === null) return binding;
+  const unit = hipBlockAlignment(format.id!);
   if (binding.byteOffset % unit === 0) return binding;
   throw new TilewrightError(
     'ERR_KERNEL_LAUNCH',
-    `${problem.format.name} weights on this back end begin at a multiple of ${unit} bytes, not at ${binding.byteOffset}. ` +
+    `${format.name} weights on this back end begin at a multiple of ${unit} bytes, not at ${binding.byteOffset}. ` +
       'Copy them to a buffer of their own.',
-    { details: { format: problem.format.name, byteOffset: binding.byteOffset, unit } },
+    { details: { format: format.name, byteOffset: binding.byteOffset, unit } },
   );
 }
 

@@ -25,11 +25,23 @@ export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tu
   const { m, n, k, batch, format } = problem;
   const columns = gemvColumns(m);
   const rows = hipGemvRows(capabilities.architecture, format!.id!, columns);
-  const of = (name: 'gemvWaves' | 'wavesPerUnit' | 'splitK') => entry(tuning, name, format!.name, columns);
+  const outputs = ceilDiv(n, rows) * ceilDiv(m, columns) * product(batch);
+  return { columns, rows, ...workgroup(outputs, k, format!.name, columns, capabilities, tuning) };
+}
+
+/** How the waves of a workgroup share `outputs` groups of outputs, and k. */
+export function workgroup(
+  outputs: number,
+  k: number,
+  format: string,
+  columns: number,
+  capabilities: Capabilities,
+  tuning: TuningEntry,
+): Pick<GemvShape, 'splitShift' | 'groups'> {
+  const of = (name: 'gemvWaves' | 'wavesPerUnit' | 'splitK') => entry(tuning, name, format, columns);
   const most = maxWaves(capabilities.waveSize!);
   const waves = Math.min(most, 2 ** Math.floor(Math.log2(of('gemvWaves'))));
   // Waves that the outputs give by themselves; k is split until every compute unit has enough to hide its loads.
-  const outputs = ceilDiv(n, rows) * ceilDiv(m, columns) * product(batch);
   const wanted = of('wavesPerUnit') * capabilities.computeUnits;
   let splitShift = 0;
   while (
@@ -39,5 +51,5 @@ export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tu
   ) {
     splitShift++;
   }
-  return { columns, rows, splitShift, groups: Math.max(1, waves >> splitShift) };
+  return { splitShift, groups: Math.max(1, waves >> splitShift) };
 }

@@ -6,7 +6,7 @@ import { HIP_EPILOGUE_PARAMS, HIP_MATMUL_BUFFERS, q8Bytes } from './matmul.ts';
 
 /** Pairs of a tile, and bytes of one (hip/common/moe.h). */
 export const MOE_COLUMNS = 4;
-const TILE_BYTES = 8 + 4 * MOE_COLUMNS;
+export const MOE_TILE_BYTES = 8 + 4 * MOE_COLUMNS;
 export const MAX_EXPERTS = 1024;
 
 /** Tiles that `pairs` pairs can make: every expert may have one that is not full. */
@@ -23,7 +23,7 @@ export const hipMoeTiles = declareHipKernel({
   constants: [],
   paramsName: 'hip_moe_tiles',
   params: { pairs: 'u32', experts: 'u32', tiles: 'u32' },
-  extents: (p) => ({ ids: { from: 0, to: 4 * p.pairs }, tiles: { from: 0, to: TILE_BYTES * p.tiles } }),
+  extents: (p) => ({ ids: { from: 0, to: 4 * p.pairs }, tiles: { from: 0, to: MOE_TILE_BYTES * p.tiles } }),
   geometry: () => ({ threadgroups: [1, 1, 1], threads: [256, 1, 1] }),
   refuse: (p) => {
     if (p.experts < 1 || p.experts > MAX_EXPERTS) return `${p.experts} experts; there may be 1 to ${MAX_EXPERTS}`;
@@ -78,7 +78,7 @@ export const hipMoeGemv = declareHipKernel({
       residual: stridedRange([p.pairs, p.n], p.residual_stride, dtypeIdBytes(p.residual_dtype)),
       bias: biases(p.bias_stride),
       gate_bias: biases(p.gate_bias_stride),
-      tiles: { from: 0, to: TILE_BYTES * p.tiles },
+      tiles: { from: 0, to: MOE_TILE_BYTES * p.tiles },
     };
   },
   geometry: (p, c) => ({
