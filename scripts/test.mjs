@@ -47,6 +47,20 @@ async function checkIsa() {
   return { passed: 1, failed: 0, skipped: [] };
 }
 
+/** Skipped tests by what they need, which their titles tell (test/support/where.ts). */
+function skippedTests(tests) {
+  const counts = new Map();
+  for (const { ancestorTitles, title, fullName } of tests) {
+    const block = [...ancestorTitles, title].find((text) => text.includes('(needs ')) ?? fullName;
+    counts.set(block, (counts.get(block) ?? 0) + 1);
+  }
+  return [...counts].map(([block, count]) => {
+    const [, name, need] = /^(.*) \(needs (.*)\)$/.exec(block) ?? ['', block, null];
+    const tests = count === 1 ? '1 test' : `${count} tests`;
+    return { name: `${name} (${tests})`, reason: need === null ? 'the test says why' : `needs ${need}` };
+  });
+}
+
 /** vitest's tests of one project of vitest.config.ts. A file that cannot be loaded counts as a failed test. */
 const vitest =
   (project, runTool = run, env = {}) =>
@@ -64,10 +78,7 @@ const vitest =
     return {
       passed: withStatus('passed').length,
       failed: ok ? failed : Math.max(failed, 1),
-      skipped: withStatus('pending', 'skipped', 'todo', 'disabled').map(({ fullName }) => ({
-        name: fullName,
-        reason: 'the test says why',
-      })),
+      skipped: skippedTests(withStatus('pending', 'skipped', 'todo', 'disabled')),
     };
   };
 

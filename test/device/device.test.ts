@@ -10,6 +10,7 @@ import { Layout } from '../../ts/tensor/layout.ts';
 import { isas, metalLoads, onCpu, onGpu, runs, testDevice } from '../support/device.ts';
 import { anyStride, stridedTensor } from '../support/strided.ts';
 import { rounded, uniform } from '../support/values.ts';
+import { itOn } from '../support/where.ts';
 
 const device = await testDevice();
 const folder = mkdtempSync(join(tmpdir(), 'tilewright-'));
@@ -211,7 +212,7 @@ describe('submitting', () => {
     ).toThrowError(expect.objectContaining({ code: 'ERR_KERNEL_LAUNCH' }));
   });
 
-  it.skipIf(onGpu)('stops long work when the signal says so, and goes on with the rest', async () => {
+  itOn(!onGpu)('stops long work when the signal says so, and goes on with the rest', async () => {
     const data = device.buffer(64 << 20);
     const sink = device.buffer(8);
     const [from, to] = [device.empty([100, 100]), device.empty([100, 100])];
@@ -286,7 +287,7 @@ describe('openDevice', () => {
     });
   });
 
-  it.runIf(onCpu)('falls back to the CPU on its own, with what it can do', async () => {
+  itOn(onCpu)('falls back to the CPU on its own, with what it can do', async () => {
     await using own = await openDevice();
     expect(own.backend).toBe('cpu');
     expect(own.capabilities.computeUnits).toBeGreaterThan(0);

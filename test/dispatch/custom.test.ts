@@ -12,6 +12,7 @@ import {
 import { BACKEND, testDevice } from '../support/device.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
 import { uniform } from '../support/values.ts';
+import { itOn } from '../support/where.ts';
 
 const device = await testDevice();
 const undo: (() => void)[] = [];
@@ -54,7 +55,7 @@ it('multiplies a format that the package does not know once format and kernel ar
   expect(firstMiss(await result.read(), expected.values, expected.bounds)).toBeNull();
 });
 
-it.runIf(BACKEND === 'metal')('runs a plug-in as the Metal kernel that it brings', async () => {
+itOn(BACKEND === 'metal')('runs a plug-in as the Metal kernel that it brings', async () => {
   undo.push(registerTernary());
   const dispatcher = new MatmulDispatcher(device);
   const { run: _, ...shaderOnly } = ternaryOnMetal;
@@ -77,7 +78,7 @@ it.runIf(BACKEND === 'metal')('runs a plug-in as the Metal kernel that it brings
   expect(firstMiss(await out.read(), expected.values, expected.bounds)).toBeNull();
 });
 
-it.runIf(BACKEND === 'metal')("shows where a plug-in's shader is wrong, with the line", async () => {
+itOn(BACKEND === 'metal')("shows where a plug-in's shader is wrong, with the line", async () => {
   const dispatcher = new MatmulDispatcher(device);
   const shader = (source: string, more: object = {}) => ({
     name: 'own',

@@ -9,6 +9,7 @@ import { readCodeObject } from '../../ts/hip/code-object.ts';
 import { countLoop, kernelNames } from '../../ts/hip/loop-count.ts';
 import { occupancy } from '../../ts/hip/occupancy.ts';
 import { complaints, formatTable, parseTable, type ResourceRow } from '../../ts/hip/resources.ts';
+import { describeWhere } from '../support/where.ts';
 
 /** The compiler and AMD's linker of LLVM 19. */
 const hasCompiler = ['clang++-19', 'ld.lld-19'].every((tool) => {
@@ -26,7 +27,7 @@ const row = (target: string, kernel: string): ResourceRow => {
   return found;
 };
 
-describe.skipIf(!hasCompiler)('compiled GPU kernels', () => {
+describeWhere(hasCompiler ? null : 'clang++-19 and ld.lld-19', 'compiled GPU kernels', () => {
   let compiled: readonly Compiled[];
   beforeAll(async () => {
     ({ compiled } = await compileAll(units(), GATE_TARGETS));

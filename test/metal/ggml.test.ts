@@ -1,14 +1,16 @@
 // The traffic of our GEMM beside that of ggml's on the same shape. ggml is not part of the repository: name a checkout
 // with TILEWRIGHT_GGML=/path/to/ggml, and this runs and prints the table.
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { GEMM_TILES, gemm } from '../../ts/kernels/metal/matmul.ts';
 import { compile, preprocess } from '../../ts/testbed/compile.ts';
 import { type Counters, dispatch } from '../../ts/testbed/dispatch.ts';
 import { uniform } from '../support/values.ts';
+import { describeWhere } from '../support/where.ts';
 import { encodeFloats, runMatmul } from './matmul-case.ts';
 
 const checkout = process.env.TILEWRIGHT_GGML;
+const needed = checkout === undefined ? 'TILEWRIGHT_GGML=<a checkout of ggml>' : null;
 const [M, N, K] = [128, 128, 256];
 
 /** kernel_mul_mm of f16 weights [N, K] and f32 activations [M, K], whole tiles. */
@@ -56,7 +58,7 @@ async function theirs(): Promise<Counters> {
   return result.counters!;
 }
 
-describe.skipIf(checkout === undefined)('gemm beside ggml', () => {
+describeWhere(needed, 'gemm beside ggml', () => {
   it('has no more threadgroup traffic and barriers per multiplication', { timeout: 240_000 }, async () => {
     const per = (c: Counters) => ({
       'matrix loads': c.matrixLoads / c.mmas,

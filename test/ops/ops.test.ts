@@ -14,6 +14,7 @@ import {
 import { BACKEND, isas, onCpu, onGpu, runs, testDevice } from '../support/device.ts';
 import { anyStride, stridedTensor } from '../support/strided.ts';
 import { EPS, rounded, uniform } from '../support/values.ts';
+import { itOn } from '../support/where.ts';
 
 const device = await testDevice();
 const formats = QuantFormat.list().filter(({ id }) => id !== undefined);
@@ -171,7 +172,7 @@ describe('BatchQuantizedMatmul', () => {
   });
 
   // What a back end prepares is its own business; the CPU rounds to 8 bits.
-  it.runIf(onCpu)('rounds an input that ops share once, and again when it changed in between', async () => {
+  itOn(onCpu)('rounds an input that ops share once, and again when it changed in between', async () => {
     using dispatcher = new MatmulDispatcher(device, { precision: 'fast' });
     const other = device.tensor(uniform(3 * k, 99), { shape: [3, k] });
     const [a, b, c] = [op('q4_k', 8, 2), op('q6_k', 8, 3), op('q8_0', 8, 4)];
@@ -220,7 +221,7 @@ describe('AsyncKernelLauncher', () => {
   const a = device.tensor(uniform(k, 1), { shape: [1, k] });
   const b = device.quantized(quantize('q4_k', uniform(2048 * k, 2)), { format: 'q4_k', shape: [2048, k] });
 
-  it.skipIf(onGpu)('returns at once and lets the event loop run meanwhile', async () => {
+  itOn(!onGpu)('returns at once and lets the event loop run meanwhile', async () => {
     await using launcher = new AsyncKernelLauncher(device);
     const handles = Array.from({ length: 50 }, () => launcher.launch({ a, b }));
     expect(launcher.pending).toBe(50);
@@ -244,7 +245,7 @@ describe('AsyncKernelLauncher', () => {
     launcher.launch({ a, b });
   });
 
-  it.skipIf(onGpu)('reports a failure to its handle and once to wait()', async () => {
+  itOn(!onGpu)('reports a failure to its handle and once to wait()', async () => {
     await using launcher = new AsyncKernelLauncher(device);
     const controller = new AbortController();
     for (let i = 0; i < 20; i++) launcher.launch({ a, b });

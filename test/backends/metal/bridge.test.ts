@@ -8,6 +8,7 @@ import { bridgeCandidates } from '../../../ts/backends/metal/load.ts';
 import { inlineSource, librarySource } from '../../../ts/backends/metal/sources.ts';
 import { METAL_KERNELS } from '../../../ts/kernels/metal/catalogue.ts';
 import { metalLoads } from '../../support/device.ts';
+import { itOn } from '../../support/where.ts';
 
 describe('errors of the bridge', () => {
   it('arrive with their code, message and details', () => {
@@ -80,7 +81,7 @@ describe('where a bridge is looked for', () => {
     }
   });
 
-  it.skipIf(metalLoads)('is told, place by place, where there is none', () => {
+  itOn(!metalLoads)('is told, place by place, where there is none', () => {
     const index = fileURLToPath(new URL('../../../ts/index.ts', import.meta.url));
     const code = `
       const { openDevice } = await import(${JSON.stringify(index)});

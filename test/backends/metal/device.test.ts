@@ -15,6 +15,7 @@ import {
 import { metalLoads, openMetal } from '../../support/device.ts';
 import { firstMiss, referenceMatmul } from '../../support/matmul-reference.ts';
 import { uniform } from '../../support/values.ts';
+import { describeWhere } from '../../support/where.ts';
 
 const opened: Device[] = [];
 afterAll(() => Promise.all(opened.map((device) => device.dispose())));
@@ -170,7 +171,7 @@ it('fails a list whose shader does not compile, and runs the next', async () => 
   expect([...(await (await run(device, right)).read())]).toEqual([5, 6]);
 });
 
-describe.skipIf(!metalLoads)('a process', () => {
+describeWhere(metalLoads ? null : 'the Metal bridge', 'a process', () => {
   const root = new URL('../../../', import.meta.url);
   const node = (code: string) =>
     spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {

@@ -1,13 +1,15 @@
 // The test bed on shaders that others wrote, unmodified. They are not part of the repository: name a checkout of ggml
 // with TILEWRIGHT_GGML=/path/to/ggml, and this runs.
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { checkKernels } from '../../../ts/testbed/check.ts';
 import { type CompiledModule, compile, preprocess } from '../../../ts/testbed/compile.ts';
 import { type BufferArgument, type DispatchRequest, dispatch } from '../../../ts/testbed/dispatch.ts';
 import { decode, encode, randomSource, type ScalarName } from '../../../ts/testbed/spec.ts';
+import { describeWhere } from '../../support/where.ts';
 
 const checkout = process.env.TILEWRIGHT_GGML;
+const needed = checkout === undefined ? 'TILEWRIGHT_GGML=<a checkout of ggml>' : null;
 const path = join(checkout ?? '', 'src/ggml-metal/ggml-metal.metal');
 const options = { include: [join(checkout ?? '', 'src')], define: ['GGML_METAL_HAS_BF16'] };
 
@@ -83,7 +85,7 @@ async function runAll(request: DispatchRequest, output: number) {
 
 const input = (index: number, data: Uint8Array): BufferArgument => ({ index, data });
 
-describe.skipIf(checkout === undefined)('ggml-metal.metal, unmodified', () => {
+describeWhere(needed, 'ggml-metal.metal, unmodified', () => {
   it('type-checks in every instantiation', { timeout: 60_000 }, async () => {
     const report = await checkKernels(path, options);
     expect(report.findings).toEqual([]);
