@@ -22,14 +22,20 @@ export function nativeTarget() {
   return target;
 }
 
-/** Where a binary goes that was built for a package whose own folder cannot be written; null if there is no home. */
-export function nativeCacheFolder(version) {
+/** The package's folder among the user's caches; null if there is no home. */
+export function cacheFolder() {
   try {
     const caches =
       process.env.XDG_CACHE_HOME ||
       join(homedir(), ...(process.platform === 'darwin' ? ['Library', 'Caches'] : ['.cache']));
-    return join(caches, 'tilewright', version, nativeTarget());
+    return join(caches, 'tilewright');
   } catch {
     return null;
   }
+}
+
+/** Where a binary goes that was built for a package whose own folder cannot be written; null if there is no home. */
+export function nativeCacheFolder(version) {
+  const folder = cacheFolder();
+  return folder === null ? null : join(folder, version, nativeTarget());
 }

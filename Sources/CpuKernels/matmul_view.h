@@ -26,6 +26,11 @@ struct MatmulView {
   tw_u32 b_dtype() const { return constants[TW_MATMUL_CONST_B_DTYPE]; }
   tw_u32 out_dtype() const { return constants[TW_MATMUL_CONST_OUT_DTYPE]; }
   bool quantized() const { return b_dtype() >= TW_FORMAT_Q4_0; }
+  /// Sizes and threads that the launch asks for; 0: the kernel's own rules. Kernels bring them into their range.
+  int64_t threads() const { return constants[TW_MATMUL_CONST_THREADS]; }
+  int64_t block_rows() const { return constants[TW_MATMUL_CONST_BLOCK_ROWS]; }
+  int64_t block_columns() const { return constants[TW_MATMUL_CONST_BLOCK_COLUMNS]; }
+  int64_t block_depth() const { return constants[TW_MATMUL_CONST_BLOCK_DEPTH]; }
   bool gated() const { return buffers[TW_MATMUL_BUF_GATE] != nullptr; }
   int64_t batches() const { return p.batch[0] * p.batch[1] * p.batch[2] * p.batch[3]; }
 

@@ -139,6 +139,7 @@ void Engine::execute(Submission& submission, Pool& pool) {
     }
     params.resize((param_bytes + 7) / 8);
     std::memcpy(params.data(), reader.take(param_bytes), param_bytes);
+    pool.limit(0);
     const double begin = submission.timed ? now_ms() : 0;
     isa_.kernels[kernel](Launch{params.data(), constants, buffers.data()}, pool);
     if (submission.timed) {

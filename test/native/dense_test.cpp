@@ -435,12 +435,12 @@ void run_matmul(const MatmulCase& c) {
   p.group = group;
   p.alpha = plain || rng.chance(50) ? 1.0f : static_cast<float>(rng.real() * 2);
   p.beta = static_cast<float>(rng.real() * 2);
-  tw_u32 constants[6] = {c.a_dtype,
-                         c.b_type,
-                         c.out_dtype,
-                         rng.pick<tw_u32>({0, 0, 1, 2, 3, 4}),
-                         rng.pick<tw_u32>({0, 0, 1, 2}),
-                         plain || rng.chance(40) ? 0u : static_cast<tw_u32>(rng.below(8))};
+  tw_u32 constants[10] = {
+      c.a_dtype, c.b_type, c.out_dtype, rng.pick<tw_u32>({0, 0, 1, 2, 3, 4}), rng.pick<tw_u32>({0, 0, 1, 2}),
+      plain || rng.chance(40) ? 0u : static_cast<tw_u32>(rng.below(8)),
+      // Threads and blocks, sensible and not.
+      rng.pick<tw_u32>({0, 0, 0, 1, 2, 1000}), rng.pick<tw_u32>({0, 0, 1, 3, 16, 4000000000u}),
+      rng.pick<tw_u32>({0, 0, 1, 40, 1024, 4000000000u}), rng.pick<tw_u32>({0, 0, 1, 64, 200, 4000000000u})};
   void* buffers[13] = {};
   const auto copy_strides = [](Array& x, tw_i64* batch_stride, tw_i64* stride) {
     for (size_t d = 0; d < 4; d++) batch_stride[d] = x.stride[d];
@@ -707,7 +707,7 @@ void test_activations() {
     p.bias_stride = 1;
     for (auto& size : p.batch) size = 1;
     p.alpha = 1;
-    const tw_u32 constants[6] = {0, 0, 0, 0, 0, act};
+    const tw_u32 constants[10] = {0, 0, 0, 0, 0, act};
     void* buffers[13] = {};
     buffers[TW_MATMUL_BUF_OUT] = out.base();
     buffers[TW_MATMUL_BUF_BIAS] = bias.base();

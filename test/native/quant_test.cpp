@@ -255,8 +255,20 @@ void matmul_case(tw::Pool& pool, const Format& f, bool gemm, int64_t m, int64_t 
   if (o.residual) buffers[TW_MATMUL_BUF_RESIDUAL] = residual.data();
   if (o.gate) buffers[TW_MATMUL_BUF_GATE] = gate.data;
   if (o.gate && o.bias) buffers[TW_MATMUL_BUF_GATE_BIAS] = gate_bias.data();
-  const tw_u32 constants[6] = {TW_DTYPE_F32, f.id,         o.half_out ? TW_DTYPE_F16 : TW_DTYPE_F32,
-                               TW_DTYPE_F32, TW_DTYPE_F32, o.activation};
+  // Threads and blocks, sensible and not.
+  const auto pick = [&](std::initializer_list<tw_u32> of) {
+    return of.begin()[random.below(static_cast<int64_t>(of.size()))];
+  };
+  const tw_u32 constants[10] = {TW_DTYPE_F32,
+                                f.id,
+                                o.half_out ? TW_DTYPE_F16 : TW_DTYPE_F32,
+                                TW_DTYPE_F32,
+                                TW_DTYPE_F32,
+                                o.activation,
+                                pick({0, 0, 1, 1000}),
+                                pick({0, 0, 1, 3, 4000000000u}),
+                                pick({0, 0, 1, 40, 4000000000u}),
+                                pick({0, 256, 4000000000u})};
   (gemm ? quant.quant_gemm : quant.quant_gemv)({&p, constants, buffers}, pool);
 
   double worst = 0;
@@ -390,7 +402,7 @@ void quantize_case(tw::Pool& pool, tw_u32 dtype, int64_t m, int64_t k, int64_t b
   const Q8 q8(m * batch, k);
   std::memset(q8.memory.data(), 0xff, q8.memory.size());
   void* buffers[2] = {a.data(), q8.memory.data()};
-  const tw_u32 constants[1] = {dtype};
+  const tw_u32 constants[2] = {dtype};
   quant.quantize_q8({&p, constants, buffers}, pool);
 
   bool ok = true;
@@ -459,7 +471,7 @@ void test_not_finite(tw::Pool& pool) {
       for (int d = 0; d < 4; d++) p.batch[d] = 1;
       p.alpha = 1;
       void* buffers[13] = {q8.memory.data(), b.data, out.data()};
-      const tw_u32 constants[6] = {TW_DTYPE_F32, f.id, TW_DTYPE_F32, 0, 0, 0};
+      const tw_u32 constants[10] = {TW_DTYPE_F32, f.id, TW_DTYPE_F32, 0, 0, 0};
       (gemm ? quant.quant_gemm : quant.quant_gemv)({&p, constants, buffers}, pool);
       bool ok = true;
       for (int64_t j = 0; j < n; j++) {

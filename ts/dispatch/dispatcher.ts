@@ -10,7 +10,8 @@ import { matmulCatalogue } from './catalogues.ts';
 import { type CustomMatmulKernel, customCommand } from './custom.ts';
 import { type CandidateVerdict, type Explanation, explanation } from './explain.ts';
 import { describe, type MatmulProblem } from './problem.ts';
-import type { TuningEntry, TuningLimits } from './tuning.ts';
+import { entryProblem, layerTuning, type TuningEntry, type TuningLimits } from './tuning.ts';
+import { type TuningRecord, tunedFor } from './tuning-table.ts';
 
 /** Plain numbers that are kept as tensors; a model uses a handful. */
 const MAX_CONSTANTS = 256;
@@ -18,8 +19,11 @@ const MAX_CONSTANTS = 256;
 export interface DispatcherOptions {
   /** For calls that do not say. Defaults to `exact`. */
   readonly precision?: Precision | undefined;
-  /** Replaces the device's default cross-overs, in whole or in part. */
-  readonly tuning?: Partial<TuningEntry> | undefined;
+  /**
+   * Replaces policy, in whole or in part: the device's defaults and what `bench sweep` measured on this machine.
+   * `default`: the defaults alone, whatever was measured.
+   */
+  readonly tuning?: Partial<TuningEntry> | 'default' | undefined;
 }
 
 /** What runs a problem, and why. The same object for the same form of arguments. */
@@ -58,6 +62,8 @@ export class MatmulDispatcher implements Disposable {
   readonly tuning: TuningEntry;
   readonly precision: Precision;
   readonly #catalogue: MatmulCatalogue;
+  /** What was measured on this machine; null if nothing was, or if it is not wanted. */
+  readonly #measured: TuningRecord | null;
   readonly #cache = new SelectionCache<Choice>();
   readonly #custom = new Map<string, CustomMatmulKernel>();
   /** Numbers given as affine entries, as tensors. */
@@ -69,10 +75,12 @@ export class MatmulDispatcher implements Disposable {
     this.device = device;
     this.precision = options.precision ?? 'exact';
     this.#catalogue = matmulCatalogue(device.backend);
+    const { limits } = this.#catalogue;
+    const given = typeof options.tuning === 'object' ? options.tuning : {};
+    checkTuning(given, limits);
+    this.#measured = options.tuning === 'default' ? null : tunedFor(device.capabilities, limits);
     const defaults = this.#catalogue.defaultTuning(device.capabilities);
-    const tuning = { ...defaults, ...options.tuning } as TuningEntry;
-    checkTuning(tuning, this.#catalogue.limits);
-    this.tuning = Object.freeze(tuning);
+    this.tuning = layerTuning(defaults, this.#measured?.tuning ?? {}, given);
   }
 
   /**
@@ -100,7 +108,7 @@ export class MatmulDispatcher implements Disposable {
   /** Every candidate, with the rule that took or refused it; works for problems that no kernel takes, too. */
   explain(args: MatmulArgs): Explanation {
     const problem = describe(args, this.precision);
-    return explanation(problem, this.#judge(problem, args.variant).verdicts);
+    return explanation(problem, this.#judge(problem, args.variant).verdicts, this.#measured);
   }
 
   /**
@@ -279,22 +287,10 @@ export class MatmulDispatcher implements Disposable {
   }
 }
 
-function checkTuning(tuning: TuningEntry, limits: TuningLimits): void {
+function checkTuning(tuning: Partial<TuningEntry>, limits: TuningLimits): void {
   for (const [name, value] of Object.entries(tuning)) {
-    const limit = limits[name];
-    if (limit === undefined) {
-      throw new TilewrightError(
-        'ERR_INVALID_ARGUMENT',
-        `tuning.${name} is not known here. Known: ${Object.keys(limits).join(', ')}.`,
-      );
-    }
-    const [low, high] = limit;
-    if (!Number.isInteger(value) || value < low || value > high) {
-      throw new TilewrightError(
-        'ERR_INVALID_ARGUMENT',
-        `tuning.${name} must be a whole number from ${low} to ${high}, not ${value}.`,
-      );
-    }
+    const problem = value === undefined ? null : entryProblem(name, value, limits);
+    if (problem !== null) throw new TilewrightError('ERR_INVALID_ARGUMENT', problem);
   }
 }
 

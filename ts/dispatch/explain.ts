@@ -1,5 +1,6 @@
 import type { MatmulVariant } from './args.ts';
 import type { MatmulProblem } from './problem.ts';
+import type { TuningRecord } from './tuning-table.ts';
 
 export interface Verdict {
   /** `chosen`; `passed over`: it may run, but another should; `refused`: it may not run. */
@@ -23,6 +24,8 @@ export interface Explanation {
   readonly reason: string;
   readonly problem: MatmulProblem;
   readonly candidates: readonly CandidateVerdict[];
+  /** What `bench sweep` measured on this machine and these choices follow; null if nothing is. */
+  readonly tuned: TuningRecord | null;
   /** The same for people. */
   toString(): string;
 }
@@ -32,7 +35,11 @@ const MARKS = { chosen: '→', 'passed over': '·', refused: '×' } as const;
 export const verdictLine = (name: string, width: number, { verdict, reason }: Verdict): string =>
   `  ${MARKS[verdict]} ${name.padEnd(width)} ${verdict}: ${reason}`;
 
-export function explanation(problem: MatmulProblem, candidates: readonly CandidateVerdict[]): Explanation {
+export function explanation(
+  problem: MatmulProblem,
+  candidates: readonly CandidateVerdict[],
+  tuned: TuningRecord | null = null,
+): Explanation {
   const chosen = candidates.find(({ verdict }) => verdict === 'chosen');
   return {
     variant: chosen?.variant ?? null,
@@ -40,6 +47,7 @@ export function explanation(problem: MatmulProblem, candidates: readonly Candida
     reason: chosen?.reason ?? 'no kernel may run this matmul',
     problem,
     candidates,
+    tuned,
     toString() {
       const weights = problem.format?.name ?? problem.bDType;
       const batch = problem.batch.length > 0 ? `, batch ${problem.batch.join('x')}` : '';
@@ -48,6 +56,14 @@ export function explanation(problem: MatmulProblem, candidates: readonly Candida
         `matmul m=${problem.m} n=${problem.n} k=${problem.k}${batch}, ` +
           `${problem.aDType} x ${weights} -> ${problem.outDType}, ${problem.precision}`,
         ...candidates.map((candidate) => verdictLine(`${candidate.variant} (${candidate.kernel})`, width, candidate)),
+        ...(tuned === null
+          ? []
+          : [
+              `  tuned on this machine on ${tuned.created.slice(0, 10)}: ` +
+                Object.entries(tuned.tuning)
+                  .map(([name, value]) => `${name} = ${value}`)
+                  .join(', '),
+            ]),
       ].join('\n');
     },
   };

@@ -3,7 +3,7 @@ import type { Capabilities } from '../device/backend.ts';
 import type { MatmulVariant } from './args.ts';
 import type { Candidate } from './catalogue.ts';
 import type { MatmulProblem } from './problem.ts';
-import type { CrossOver } from './tuning.ts';
+import { type CrossOver, entryName, showEntry, type TuningEntry } from './tuning.ts';
 
 /** Legality: why a kernel may not run a problem, or null. */
 export type Rule = (problem: MatmulProblem, capabilities: Capabilities) => string | null;
@@ -52,11 +52,20 @@ export function candidate(
   };
 }
 
+/** What entries of the tuning call a problem's weights. */
+export const weightsOf = ({ format, bDType }: MatmulProblem): string => format?.name ?? bDType ?? '';
+
+/** The cross-over that counts for a problem, that of its weights first: `quantGemvRows.q4_k = 9`. */
+export const crossOver = (problem: MatmulProblem, tuning: TuningEntry, limit: CrossOver): string =>
+  showEntry(tuning, entryName(tuning, limit, weightsOf(problem)));
+
 /** Policy: yields above a cross-over of the tuning. */
 export const atMost =
   (limit: CrossOver): Candidate['yields'] =>
-  ({ m }, tuning) =>
-    m <= tuning[limit] ? null : `m = ${m} is above ${limit} = ${tuning[limit]}, where unpacking once pays`;
+  (problem, tuning) =>
+    problem.m <= tuning[entryName(tuning, limit, weightsOf(problem))]!
+      ? null
+      : `m = ${problem.m} is above ${crossOver(problem, tuning, limit)}, where unpacking once pays`;
 export const never = (): null => null;
 
 /** The last candidate of a back end: slow code for everything. */

@@ -64,6 +64,15 @@ export const MATMUL_BUFFERS = {
   gate_offset: { access: 'read', optional: true },
 } as const;
 
+/** What the CPU's kernels have besides; 0 leaves each to the kernel. Kernels bring what is too large into their range. */
+export const CPU_MATMUL_CONSTANTS = [
+  ...MATMUL_CONSTANTS,
+  'threads', // at most
+  'block_rows', // of a task, in tiles of the microkernel
+  'block_columns', // of a task
+  'block_depth', // k per packed panel
+] as const;
+
 type MatmulConstants = Readonly<Record<(typeof MATMUL_CONSTANTS)[number], number>>;
 type MatmulRanges = Partial<Record<keyof typeof MATMUL_BUFFERS, ByteRange>>;
 
@@ -112,7 +121,7 @@ const family = (id: number, name: string, doc: string, extents: typeof denseExte
     name,
     doc,
     buffers: MATMUL_BUFFERS,
-    constants: MATMUL_CONSTANTS,
+    constants: CPU_MATMUL_CONSTANTS,
     paramsName: 'matmul',
     params: MATMUL_PARAMS,
     extents,
@@ -157,7 +166,7 @@ export const quantizeQ8 = declareKernel({
   name: 'quantize_q8',
   doc: 'Rows of activations to the q8 format: a ≈ scale * code, codes in -127..127, scale = max|a| / 127 per 32.',
   buffers: { a: { access: 'read' }, q8: { access: 'write' } },
-  constants: ['a_dtype'],
+  constants: ['a_dtype', 'threads'],
   paramsName: 'quantize_q8',
   params: { m: 'i64', k: 'i64', a_stride: 'i64[2]', batch: 'i64[4]', a_batch: 'i64[4]' },
   extents: (p, c) => ({

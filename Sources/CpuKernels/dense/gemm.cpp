@@ -20,6 +20,9 @@ constexpr int64_t kTaskColumns = 512;
 /// The same for columns that a task packs by itself, where the packing is not shared either.
 constexpr int64_t kPrivateColumns = 256;
 constexpr int64_t kTaskTiles = 8;
+/// Most of both that a launch may ask for.
+constexpr int64_t kMostTiles = 16;
+constexpr int64_t kMostColumns = 2048;
 /// Below this many multiply-adds, waking a second thread costs more than it saves.
 constexpr int64_t kParallelWork = 1 << 20;
 
@@ -48,7 +51,8 @@ struct Plan {
   int64_t column_products;  // how many of them have columns of their own
   bool private_columns;     // tasks pack their own columns
   bool shared_columns;      // the same columns for every batch entry
-  int64_t depth;            // k per packed panel
+  int64_t block_depth;      // k per packed panel
+  int64_t depth;            // the same, or all of k if that is less
   int64_t k_blocks;
   int64_t batch_group;    // batch entries that are packed together
   int64_t super_columns;  // columns that are packed together
@@ -85,6 +89,11 @@ inline int64_t even_part(int64_t total, int64_t limit, int64_t step) {
   return min_of(limit, round_up(ceil_div(total, ceil_div(total, limit)), step));
 }
 
+/// What a launch asks for, within what there is room for; `own` if it asks for nothing.
+inline int64_t asked(int64_t value, int64_t most, int64_t own) {
+  return value == 0 ? own : min_of(value, most);
+}
+
 Plan make_plan(const MatmulView& view, int threads) {
   const tw_matmul_params& p = view.p;
   Plan plan{};
@@ -99,19 +108,23 @@ Plan make_plan(const MatmulView& view, int threads) {
   plan.column_products = plan.swapped ? 1 : plan.products;
   plan.shared_columns = plan.swapped ? zeros(p.a_batch, p.batch)
                                      : zeros(p.b_batch, p.batch) && (!view.gated() || zeros(p.gate_batch, p.batch));
-  plan.depth = min_of(kKBlock, round_up(max_of(p.k, 1), kLanes));
-  plan.k_blocks = ceil_div(p.k, kKBlock);
+  // Panels of quantized weights are whole blocks deep.
+  plan.block_depth = view.quantized() ? kKBlock : round_up(asked(view.block_depth(), kKBlock, kKBlock), kLanes);
+  plan.depth = min_of(plan.block_depth, round_up(max_of(p.k, 1), kLanes));
+  plan.k_blocks = ceil_div(p.k, plan.block_depth);
 
   const int64_t batches = view.batches();
   const int64_t work = plan.rows * plan.columns * max_of(plan.k, 1) * batches * plan.products;
-  plan.parallel = threads > 1 && work >= kParallelWork;
-  plan.task_rows = min_of(plan.rows, kTileRows * kTaskTiles);
+  plan.parallel = threads > 1 && (view.threads() != 0 || work >= kParallelWork);
+  plan.task_rows = min_of(plan.rows, kTileRows * asked(view.block_rows(), kMostTiles, kTaskTiles));
+  const int64_t most_columns = asked(view.block_columns(), kMostColumns, kTaskColumns);
   plan.private_columns = plan.rows <= plan.task_rows;
   if (plan.private_columns) {
     plan.batch_group = batches;
     plan.super_columns = plan.columns;
     const int64_t tasks = plan.parallel ? 4 * threads : 1;
-    const int64_t limit = min_of(kPrivateColumns / plan.products, ceil_div(plan.columns * batches, tasks));
+    const int64_t own_columns = asked(view.block_columns(), kMostColumns, kPrivateColumns);
+    const int64_t limit = min_of(own_columns / plan.products, ceil_div(plan.columns * batches, tasks));
     plan.task_columns = even_part(plan.columns, round_up(limit, kTileColumns), kTileColumns);
   } else {
     const int64_t column_floats = max_of(plan.k_blocks * plan.depth * plan.column_products, 1);
@@ -119,7 +132,7 @@ Plan make_plan(const MatmulView& view, int threads) {
     plan.batch_group = plan.shared_columns
                            ? batches
                            : min_of(batches, max_of(1, kPackedFloats / (column_floats * plan.super_columns)));
-    plan.task_columns = even_part(plan.super_columns, kTaskColumns / plan.products, kTileColumns);
+    plan.task_columns = even_part(plan.super_columns, most_columns / plan.products, kTileColumns);
   }
 
   plan.splits = 1;
@@ -172,7 +185,7 @@ class Gemm {
   static constexpr int64_t kRowPanel = 0;
   static constexpr int64_t kPack = kRowPanel + kTileRows * kKBlock;
   static constexpr int64_t kTurned = kPack + kPackScratch;
-  static constexpr int64_t kSums = kTurned + kLanes * (kTileRows * kTaskTiles + kLanes);
+  static constexpr int64_t kSums = kTurned + kLanes * (kTileRows * kMostTiles + kLanes);
 
   struct Task {
     MatmulProblem problem;
@@ -206,8 +219,8 @@ class Gemm {
       const int64_t product = unit / runs / plan_.k_blocks % plan_.column_products;
       const int64_t entry = unit / runs / plan_.k_blocks / plan_.column_products;
       const Operand x = operand(view_.problem(batch + entry), !plan_.swapped, product);
-      const int64_t k0 = block * kKBlock;
-      const int64_t count = min_of(kKBlock, plan_.k - k0);
+      const int64_t k0 = block * plan_.block_depth;
+      const int64_t count = min_of(plan_.block_depth, plan_.k - k0);
       const int64_t first = run * kPanels * kTileColumns;
       pack_columns<kTileColumns>(x, column + first, min_of(kPanels * kTileColumns, columns - first), k0, count,
                                  panel(entry, product, block, run * kPanels), plan_.panel_floats(), scratch);
@@ -273,8 +286,8 @@ class Gemm {
     float* own = scratch + kSums + plan_.products * plan_.sum_floats();
     const int64_t product_floats = plan_.private_floats() / plan_.column_products;
     for (int64_t block = task.first_block; block < task.end_block; block++) {
-      const int64_t k0 = block * kKBlock;
-      const int64_t count = min_of(kKBlock, plan_.k - k0);
+      const int64_t k0 = block * plan_.block_depth;
+      const int64_t count = min_of(plan_.block_depth, plan_.k - k0);
       for (int64_t product = 0; plan_.private_columns && product < plan_.column_products; product++) {
         pack_columns<kTileColumns>(operand(task.problem, !plan_.swapped, product), column + task.column, task.columns,
                                    k0, count, own + product * product_floats, plan_.panel_floats(), scratch + kPack);
@@ -351,6 +364,7 @@ void gemm(const Launch& launch, Pool& pool) {
   const tw_matmul_params folded = fold_batches(MatmulView(launch));
   const MatmulView view(Launch{&folded, launch.constants, launch.buffers});
   if (view.batches() == 0 || folded.m == 0 || folded.n == 0) return;
+  pool.limit(view.threads());
   Gemm(view, pool).run();
 }
 

@@ -227,7 +227,7 @@ class Gemv {
     copy_a_ = view.a_dtype() != TW_DTYPE_F32 || p_.a_stride[1] != 1;
 
     const int64_t work = p_.m * p_.n * p_.k * products_ * view.batches();
-    parallel_ = pool.threads() > 1 && work >= kParallelWork;
+    parallel_ = pool.threads() > 1 && (view.threads() != 0 || work >= kParallelWork);
     task_columns_ = way == Way::kAxpy ? kAxpyColumns : kDotColumns;
     if (parallel_) {
       // At least four tasks a thread, in whole register tiles.
@@ -325,6 +325,7 @@ void gemv(const Launch& launch, Pool& pool) {
   const tw_matmul_params folded = fold_batches(MatmulView(launch));
   const MatmulView view(Launch{&folded, launch.constants, launch.buffers});
   if (view.batches() == 0 || folded.m == 0 || folded.n == 0) return;
+  pool.limit(view.threads());
   Gemv(view, pool).run();
 }
 

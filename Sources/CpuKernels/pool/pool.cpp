@@ -82,13 +82,18 @@ std::vector<int> usable_cpus() {
 }  // namespace
 
 struct Pool::State {
+  static constexpr uint64_t kGenerationStep = 1 << 16;
+
   // The job of the current generation; written by the driver before the generation is published.
   Task task = nullptr;
   const void* context = nullptr;
   int64_t count = 0;
   int64_t chunk = 1;
   alignas(64) std::atomic<int64_t> next{0};
-  alignas(64) std::atomic<uint32_t> generation{0};
+  // Count of jobs, times 2^16, plus the threads that take part in the last one. Both in one word: a thread that takes
+  // no part is not waited for, so it may look while the next job is being written, and must not read anything else
+  // then.
+  alignas(64) std::atomic<uint64_t> generation{0};
   alignas(64) std::atomic<int> active{0};
   std::atomic<bool> stop{false};
 
@@ -121,31 +126,38 @@ struct Pool::State {
     }
   }
 
-  uint32_t await_generation(uint32_t seen) {
+  /// Waits for a job that `thread` takes part in; `seen` is the word of the last one that it looked at.
+  void await_job(uint64_t& seen, int thread) {
+    const auto mine = [&] {
+      const uint64_t now = generation.load(std::memory_order_acquire);
+      if (now == seen) return false;
+      seen = now;
+      return static_cast<uint64_t>(thread) < now % kGenerationStep;
+    };
     SpinLimit limit;
     do {
-      const uint32_t now = generation.load(std::memory_order_acquire);
-      if (now != seen) return now;
+      if (mine()) return;
     } while (limit.spin());
     std::unique_lock<std::mutex> lock(mutex);
     sleepers++;
-    wake.wait(lock, [&] { return generation.load(std::memory_order_acquire) != seen; });
+    wake.wait(lock, mine);
     sleepers--;
-    return generation.load(std::memory_order_acquire);
   }
 
-  void publish() {
+  void publish(int threads) {
     bool asleep;
     {
       std::lock_guard<std::mutex> lock(mutex);
-      generation.fetch_add(1, std::memory_order_release);
+      const uint64_t count = generation.load(std::memory_order_relaxed) / kGenerationStep + 1;
+      generation.store(count * kGenerationStep + static_cast<uint64_t>(threads), std::memory_order_release);
       asleep = sleepers > 0;
     }
     if (asleep) wake.notify_all();
   }
 };
 
-Pool::Pool(int threads, bool pin) : threads_(std::max(threads, 1)), state_(std::make_unique<State>()) {
+Pool::Pool(int threads, bool pin)
+    : threads_(std::max(threads, 1)), limit_(threads_), state_(std::make_unique<State>()) {
   state_->scratch = std::vector<Scratch>(static_cast<size_t>(threads_));
 #if defined(__linux__)
   if (pin) {
@@ -159,9 +171,9 @@ Pool::Pool(int threads, bool pin) : threads_(std::max(threads, 1)), state_(std::
   for (int thread = 1; thread < threads_; thread++) {
     state_->workers.emplace_back([this, thread] {
       state_->bind(thread);
-      uint32_t seen = 0;
+      uint64_t seen = 0;
       for (;;) {
-        seen = state_->await_generation(seen);
+        state_->await_job(seen, thread);
         if (state_->stop.load(std::memory_order_acquire)) return;
         state_->work(*this, thread);
         state_->active.fetch_sub(1, std::memory_order_release);
@@ -172,7 +184,7 @@ Pool::Pool(int threads, bool pin) : threads_(std::max(threads, 1)), state_(std::
 
 Pool::~Pool() {
   state_->stop.store(true, std::memory_order_release);
-  state_->publish();
+  state_->publish(threads_);
   for (std::thread& worker : state_->workers) worker.join();
 }
 
@@ -180,10 +192,14 @@ void Pool::adopt_driver() {
   state_->bind(0);
 }
 
+void Pool::limit(int64_t threads) {
+  limit_ = threads <= 0 ? threads_ : static_cast<int>(std::min<int64_t>(threads, threads_));
+}
+
 void Pool::run(int64_t count, int64_t chunk, Task task, const void* context) {
   if (count <= 0 || cancelled()) return;
   chunk = std::max<int64_t>(chunk, 1);
-  if (threads_ == 1 || count <= chunk) {
+  if (limit_ == 1 || count <= chunk) {
     for (int64_t first = 0; first < count && !cancelled(); first += chunk) {
       task(context, first, std::min(first + chunk, count), 0);
     }
@@ -195,8 +211,8 @@ void Pool::run(int64_t count, int64_t chunk, Task task, const void* context) {
   state.count = count;
   state.chunk = chunk;
   state.next.store(0, std::memory_order_relaxed);
-  state.active.store(threads_ - 1, std::memory_order_relaxed);
-  state.publish();
+  state.active.store(limit_ - 1, std::memory_order_relaxed);
+  state.publish(limit_);
   state.work(*this, 0);
   SpinLimit limit;
   while (state.active.load(std::memory_order_acquire) != 0) {

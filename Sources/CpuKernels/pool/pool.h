@@ -19,7 +19,11 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  int threads() const { return threads_; }
+  /// Threads that the kernel at hand may use.
+  int threads() const { return limit_; }
+  /// Lets the kernel at hand use so many threads at most; 0: all. Driver thread only, outside parallel_for. Whoever
+  /// runs kernels lifts it before the next one: a guard object would give the kernels' objects weak symbols (kernel.h).
+  void limit(int64_t threads);
 
   /// Call from the driver thread before anything else; binds it to its CPU.
   void adopt_driver();
@@ -56,6 +60,7 @@ class Pool {
 
   struct State;
   int threads_;
+  int limit_;
   const std::atomic<bool>* cancel_ = nullptr;
   std::unique_ptr<State> state_;
 };

@@ -42,6 +42,9 @@ constexpr int64_t kDepth = 512;
 constexpr int64_t kTiles = 2;
 /// Rows of activations of a task: their codes, kDepth deep, and the task's sums share the second-level cache.
 constexpr int64_t kTaskColumns = 510;
+/// Most of both that a launch may ask for.
+constexpr int64_t kMostTiles = 8;
+constexpr int64_t kMostColumns = 2048;
 
 /// Adds a panel times packed columns to sums[column][row].
 template <class Stored, int kSteps, bool kHasMin, int kColumns>
@@ -231,8 +234,12 @@ class Gemm {
     const int64_t m = view_.p.m;
     columns_ = ceil_div(m, ceil_div(m, kColumns));
     prefetches_ = m <= kPrefetchRows;
-    task_rows_ = (prefetches_ ? 1 : kTiles) * kTileRows;
-    task_columns_ = min_of(kTaskColumns / columns_ * columns_, round_up(m, columns_));
+    const int64_t tiles = view_.block_rows() == 0 ? (prefetches_ ? 1 : kTiles) : min_of(view_.block_rows(), kMostTiles);
+    const int64_t most = view_.block_columns() == 0 ? kTaskColumns : min_of(view_.block_columns(), kMostColumns);
+    task_rows_ = tiles * kTileRows;
+    task_columns_ = min_of(max_of(most / columns_, 1) * columns_, round_up(m, columns_));
+    // Whole super-blocks.
+    depth_ = view_.block_depth() == 0 ? kDepth : min_of(round_up(view_.block_depth(), 256), kDepth);
     const int64_t wanted = 3 * pool_.threads();
     if (tasks() < wanted) task_rows_ = kTileRows;
     while (tasks() < wanted && task_columns_ > 8 * kColumns) task_columns_ = round_up(task_columns_ / 2, columns_);
@@ -274,8 +281,8 @@ class Gemm {
     const int64_t tiles = ceil_div(rows, kTileRows);
     memset(sums, 0, static_cast<size_t>(tiles * tile_sums) * 4);
     const int64_t k = view_.p.k;
-    for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
-      const int64_t deep = min_of(kDepth, k - k0);
+    for (int64_t k0 = 0; k0 < k; k0 += depth_) {
+      const int64_t deep = min_of(depth_, k - k0);
       const int64_t groups = deep / order.group;
       for (int64_t tile = 0; tile < tiles; tile++) {
         const int64_t row = tile * kTileRows;
@@ -295,8 +302,8 @@ class Gemm {
 
   /// The part of the next tile's `bytes` that belongs to the step at k0.
   void prefetch_next(const char* tile, int64_t bytes, int64_t k0) const {
-    const int64_t part = bytes / ceil_div(view_.p.k, kDepth);
-    const int64_t from = k0 / kDepth * part;
+    const int64_t part = bytes / ceil_div(view_.p.k, depth_);
+    const int64_t from = k0 / depth_ * part;
     for (int64_t line = from; line < from + part; line += 64) prefetch_line(tile + line);
   }
 
@@ -306,6 +313,7 @@ class Gemm {
   GemmFormat format_;
   Q8Rows q8_;
   int64_t groups_;
+  int64_t depth_ = kDepth;
   int64_t task_rows_ = 0;
   int64_t task_columns_ = 0;
   int64_t columns_ = 0;
@@ -316,6 +324,7 @@ class Gemm {
 }  // namespace
 
 void quant_gemm(const Launch& launch, Pool& pool) {
+  pool.limit(MatmulView(launch).threads());
   Gemm(launch, pool).run();
 }
 

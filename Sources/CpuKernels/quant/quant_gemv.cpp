@@ -230,6 +230,7 @@ class Gemv {
 }  // namespace
 
 void quant_gemv(const Launch& launch, Pool& pool) {
+  pool.limit(MatmulView(launch).threads());
   Gemv(launch, pool).run();
 }
 

@@ -140,6 +140,7 @@ class Quantizer {
 
 void quantize_q8(const Launch& launch, Pool& pool) {
   const Quantizer quantizer(launch);
+  pool.limit(launch.constants[TW_QUANTIZE_Q8_CONST_THREADS]);
   // Pieces of a row, so that one long row also uses every thread.
   constexpr int64_t kPiece = 64;
   const int64_t pieces = ceil_div(quantizer.groups(), kPiece);

@@ -3,6 +3,7 @@ import type { Candidate } from '../catalogue.ts';
 import {
   atMost,
   candidate,
+  crossOver,
   never,
   type Rule,
   reference,
@@ -26,11 +27,13 @@ export const CANDIDATES: readonly Candidate[] = [
   }),
   candidate(MatmulVariant.QuantGemvBatch, 'quant_gemv', [refusePlain, refuseExact, several], {
     yields: atMost('quantGemvRows'),
-    because: ({ m }, t) => `${rows(m)} (at most quantGemvRows = ${t.quantGemvRows}): weights are streamed once for all`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'quantGemvRows')}): weights are streamed once for all`,
   }),
   candidate(MatmulVariant.QuantGemm, 'quant_gemm', [refusePlain, refuseExact], {
     yields: never,
-    because: ({ m }, t) => `${rows(m)} (above quantGemvRows = ${t.quantGemvRows}): panels are unpacked once and reused`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'quantGemvRows')}): panels are unpacked once and reused`,
   }),
   candidate(MatmulVariant.QuantGemv, 'gemv', [refusePlain, refuseFast, single], {
     yields: never,
@@ -38,20 +41,23 @@ export const CANDIDATES: readonly Candidate[] = [
   }),
   candidate(MatmulVariant.QuantGemvBatch, 'gemv', [refusePlain, refuseFast, several], {
     yields: atMost('exactGemvRows'),
-    because: ({ m }, t) =>
-      `${rows(m)} (at most exactGemvRows = ${t.exactGemvRows}), exact: each weight is decoded once`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'exactGemvRows')}), exact: each weight is decoded once`,
   }),
   candidate(MatmulVariant.QuantGemm, 'gemm', [refusePlain, refuseFast], {
     yields: never,
-    because: ({ m }, t) => `${rows(m)} (above exactGemvRows = ${t.exactGemvRows}), exact: panels are decoded to f32`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), exact: panels are decoded to f32`,
   }),
   candidate(MatmulVariant.Gemv, 'gemv', [refuseQuantized], {
     yields: atMost('gemvRows'),
-    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once, bound by memory`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once, bound by memory`,
   }),
   candidate(MatmulVariant.GemmTiled, 'gemm', [refuseQuantized], {
     yields: never,
-    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}): blocked for the caches, bound by arithmetic`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}): blocked for the caches, bound by arithmetic`,
   }),
   reference('matmul_reference', 'float64, one output at a time'),
 ];

@@ -1,3 +1,4 @@
+import type { Capabilities } from '../../device/backend.ts';
 import type { Command } from '../../device/command-list.ts';
 import { launch } from '../../device/command-list.ts';
 import {
@@ -15,6 +16,8 @@ import { DTYPES } from '../../tensor/dtype.ts';
 import type { MatmulCall, Plan } from '../catalogue.ts';
 import { matmulParams } from '../params.ts';
 import type { MatmulProblem } from '../problem.ts';
+import type { TuningEntry } from '../tuning.ts';
+import { type CpuLaunchSizes, launchSizes } from './tuning.ts';
 
 /** The built-in kernels, by name. The `quant_` ones take activations that were rounded to 8 bits first. */
 const KERNELS = {
@@ -30,11 +33,17 @@ export interface CpuPlan extends Plan {
   readonly params: MatmulParams;
   readonly constants: Readonly<
     Record<'a_dtype' | 'b_dtype' | 'out_dtype' | 'residual_dtype' | 'bias_dtype' | 'activation', number>
-  >;
+  > &
+    CpuLaunchSizes;
   readonly label: string;
 }
 
-export function makePlan(problem: MatmulProblem, kernel: string): CpuPlan {
+export function makePlan(
+  problem: MatmulProblem,
+  kernel: string,
+  capabilities: Capabilities,
+  tuning: TuningEntry,
+): CpuPlan {
   const integer = kernel === 'quant_gemv' || kernel === 'quant_gemm';
   const rows = problem.m * problem.batch.reduce((x, y) => x * y, 1);
   const weight = problem.format?.name ?? problem.bDType;
@@ -49,6 +58,7 @@ export function makePlan(problem: MatmulProblem, kernel: string): CpuPlan {
       residual_dtype: DTYPES[problem.residualDType ?? 'f32'].id,
       bias_dtype: DTYPES[problem.biasDType ?? 'f32'].id,
       activation: ACTIVATIONS[problem.activation],
+      ...launchSizes(problem, kernel, capabilities, tuning),
     },
     scratchBytes: integer ? q8Layout(rows, k).byteLength : 0,
     preparation: integer ? `q8 ${[m, k, ...a.strides, ...batch, ...a.batch].join()}` : null,
@@ -66,7 +76,7 @@ function quantizeCommand({ params, constants }: CpuPlan, { args, scratch }: Matm
   const { m, k, a_stride, batch, a_batch } = params;
   return launch(quantizeQ8, {
     buffers: { a: args.a.binding, q8: { buffer: scratch!, byteOffset: 0 } },
-    constants: { a_dtype: constants.a_dtype },
+    constants: { a_dtype: constants.a_dtype, threads: constants.threads },
     params: { m, k, a_stride, batch, a_batch },
     label: `quantize_q8 ${m}x${k}`,
   });

@@ -5,10 +5,10 @@ import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
 import { MatmulVariant } from '../args.ts';
 import type { Candidate } from '../catalogue.ts';
 import { HOST_REFERENCE } from '../host-reference.ts';
-import type { MatmulProblem } from '../problem.ts';
 import {
   atMost,
   candidate,
+  crossOver,
   never,
   type Rule,
   reference,
@@ -18,11 +18,9 @@ import {
   several,
   single,
 } from '../rules.ts';
-import type { TuningEntry } from '../tuning.ts';
 import { decodedMatrices, MAX_MATRICES, plain } from './decode.ts';
 import { gateOf, hipParams } from './params.ts';
 import { gemvColumns } from './shapes.ts';
-import { entry } from './tuning.ts';
 
 const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
 /** Workgroups along y and z that every driver takes: rows of a, and batches. */
@@ -62,8 +60,6 @@ const refuseTiles: Rule = (problem) =>
 const refuseMatrices: Rule = (problem) =>
   decodedMatrices(problem) > MAX_MATRICES ? `more than ${MAX_MATRICES} matrices of weights to decode` : null;
 
-const quantLimit = ({ format }: MatmulProblem, tuning: TuningEntry) =>
-  format === null ? tuning.quantGemvRows : entry(tuning, 'quantGemvRows', format.name);
 const onePass = Math.max(...HIP_GEMV_SHAPES.map(([columns]) => columns));
 
 const fast = [refuseOperands, refusePlain, refuseExact] as const;
@@ -77,19 +73,15 @@ export const CANDIDATES: readonly Candidate[] = [
     because: ({ format }) => `one row: ${format!.name} weights are streamed once, integer dot products`,
   }),
   candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv', [...fast, refuseGemv, several], {
-    yields: (problem, tuning) => {
-      const limit = quantLimit(problem, tuning);
-      if (problem.m <= limit) return null;
-      return `m = ${problem.m} is above quantGemvRows = ${limit}, where unpacking once pays`;
-    },
+    yields: atMost('quantGemvRows'),
     because: (problem, tuning) =>
-      `${rows(problem.m)} (at most quantGemvRows = ${quantLimit(problem, tuning)}): weights are streamed once for ` +
+      `${rows(problem.m)} (at most ${crossOver(problem, tuning, 'quantGemvRows')}): weights are streamed once for ` +
       `${problem.m <= onePass ? 'all' : `every ${onePass}`}`,
   }),
   candidate(MatmulVariant.QuantGemm, 'hip_gemm', [...fast, refuseGemm], {
     yields: never,
     because: (problem, tuning) =>
-      `${rows(problem.m)} (above quantGemvRows = ${quantLimit(problem, tuning)}): tiles are unpacked once and reused`,
+      `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are unpacked once and reused`,
   }),
   candidate(MatmulVariant.QuantGemv, 'hip_gemv_dense', [...exact, single], {
     yields: never,
@@ -97,19 +89,20 @@ export const CANDIDATES: readonly Candidate[] = [
   }),
   candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv_dense', [...exact, several], {
     yields: atMost('exactGemvRows'),
-    because: ({ m }, t) => `${rows(m)} (at most exactGemvRows = ${t.exactGemvRows}), ${decoded}`,
+    because: (problem, t) => `${rows(problem.m)} (at most ${crossOver(problem, t, 'exactGemvRows')}), ${decoded}`,
   }),
   candidate(MatmulVariant.QuantGemm, 'hip_gemm_dense', [...exact, refuseTiles], {
     yields: never,
-    because: ({ m }, t) => `${rows(m)} (above exactGemvRows = ${t.exactGemvRows}), ${decoded}`,
+    because: (problem, t) => `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), ${decoded}`,
   }),
   candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized], {
     yields: atMost('gemvRows'),
-    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once, bound by memory`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once, bound by memory`,
   }),
   candidate(MatmulVariant.GemmTiled, 'hip_gemm_dense', [refuseOperands, refuseQuantized, refuseTiles], {
     yields: never,
-    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}): tiled in LDS`,
+    because: (problem, t) => `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}): tiled in LDS`,
   }),
   reference(HOST_REFERENCE, 'float64 on the JavaScript thread'),
 ];

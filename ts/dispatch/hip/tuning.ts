@@ -1,7 +1,7 @@
 import type { Capabilities } from '../../device/backend.ts';
 import { HIP_GEMV_SHAPES } from '../../kernels/hip/gemv.ts';
 import { QuantFormat } from '../../tensor/quant-format.ts';
-import type { TuningEntry, TuningLimits } from '../tuning.ts';
+import { entryName, perFormat, type TuningEntry, type TuningLimits } from '../tuning.ts';
 
 /**
  * The policy of the HIP back end: numbers for all formats, and beside them numbers for one format, or for one format and
@@ -17,14 +17,11 @@ export interface HipTuning extends TuningEntry {
   readonly splitK: number;
 }
 
-/** Entries that may be given per format. */
-const BY_FORMAT = ['quantGemvRows', 'gemvWaves', 'wavesPerUnit', 'splitK'] as const;
 /** Entries that may be given per format and columns. */
 const BY_COLUMNS = ['gemvWaves', 'wavesPerUnit', 'splitK'] as const;
-type ByFormat = (typeof BY_FORMAT)[number];
 
-const RANGES = {
-  gemvRows: [1, 64],
+const PLAIN = { gemvRows: [1, 64] } as const satisfies TuningLimits;
+const QUANTIZED = {
   exactGemvRows: [1, 64],
   quantGemvRows: [1, 64],
   gemvWaves: [1, 8],
@@ -36,11 +33,11 @@ const COLUMNS = [...new Set(HIP_GEMV_SHAPES.map(([columns]) => columns))];
 const formats = QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name]));
 
 export const LIMITS: TuningLimits = {
-  ...RANGES,
-  ...Object.fromEntries(formats.flatMap((format) => BY_FORMAT.map((name) => [`${name}.${format}`, RANGES[name]]))),
+  ...perFormat(PLAIN, ['f32', 'f16', 'bf16']),
+  ...perFormat(QUANTIZED, formats),
   ...Object.fromEntries(
     formats.flatMap((format) =>
-      COLUMNS.flatMap((columns) => BY_COLUMNS.map((name) => [`${name}.${format}.c${columns}`, RANGES[name]])),
+      COLUMNS.flatMap((columns) => BY_COLUMNS.map((name) => [`${name}.${format}.c${columns}`, QUANTIZED[name]])),
     ),
   ),
 };
@@ -67,7 +64,6 @@ export const defaultTuning = ({ architecture }: Capabilities): HipTuning => ({
 });
 
 /** The entry that counts for a format, and for the columns of an instance. */
-export function entry(tuning: TuningEntry, name: ByFormat, format: string, columns?: number): number {
-  const own = columns === undefined ? undefined : tuning[`${name}.${format}.c${columns}`];
-  return own ?? tuning[`${name}.${format}`] ?? tuning[name]!;
+export function entry(tuning: TuningEntry, name: (typeof BY_COLUMNS)[number], format: string, columns: number): number {
+  return tuning[entryName(tuning, name, format, `c${columns}`)]!;
 }

@@ -6,6 +6,7 @@ import type { MatmulProblem } from '../problem.ts';
 import {
   atMost,
   candidate,
+  crossOver,
   never,
   type Rule,
   reference,
@@ -59,8 +60,8 @@ const quantGemv = (problem: MatmulProblem, t: TuningEntry) => {
   const limit = problem.precision === 'fast' ? 'quantGemvRows' : 'exactGemvRows';
   return atMost(limit)(problem, t, null as never);
 };
-const quantLimit = ({ precision }: MatmulProblem, t: TuningEntry) =>
-  precision === 'fast' ? `quantGemvRows = ${t.quantGemvRows}` : `exactGemvRows = ${t.exactGemvRows}`;
+const quantLimit = (problem: MatmulProblem, t: TuningEntry) =>
+  crossOver(problem, t, problem.precision === 'fast' ? 'quantGemvRows' : 'exactGemvRows');
 
 /** In order of preference. */
 export const CANDIDATES: readonly Candidate[] = [
@@ -84,19 +85,23 @@ export const CANDIDATES: readonly Candidate[] = [
   }),
   candidate(MatmulVariant.Gemv, 'metal_gemv', [refuseOperands, refuseQuantized, refuseAlongRows], {
     yields: atMost('gemvRows'),
-    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once, bound by memory`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once, bound by memory`,
   }),
   candidate(MatmulVariant.Gemv, 'metal_gemv_t', [refuseOperands, refuseQuantized, refuseAlongK], {
     yields: atMost('gemvRows'),
-    because: ({ m }, t) => `${rows(m)} (at most gemvRows = ${t.gemvRows}): b is streamed once as it lies, along n`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once as it lies, along n`,
   }),
   candidate(MatmulVariant.GemmTiled, 'metal_gemm', [refuseOperands, refuseQuantized, needsMatrix, needsTiles(true)], {
     yields: never,
-    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}): tiled on simdgroup_matrix`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}): tiled on simdgroup_matrix`,
   }),
   candidate(MatmulVariant.GemmTiled, 'metal_gemm_threads', [refuseOperands, refuseQuantized, needsTiles(false)], {
     yields: beside,
-    because: ({ m }, t) => `${rows(m)} (above gemvRows = ${t.gemvRows}), and the device has no simdgroup_matrix`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}), and the device has no simdgroup_matrix`,
   }),
   candidate(MatmulVariant.Gemv, 'metal_gemv_affine', [refuseSizes, refuseQuantized, refuseFloats], {
     yields: never,

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../../device/backend.ts';
 import { GEMM_TILES, GEMV_SHAPES, MAX_SIMDGROUPS } from '../../kernels/metal/matmul.ts';
-import type { TuningEntry, TuningLimits } from '../tuning.ts';
+import { QuantFormat } from '../../tensor/quant-format.ts';
+import { perFormat, type TuningEntry, type TuningLimits } from '../tuning.ts';
 
 /** The policy of the Metal back end. */
 export interface MetalTuning extends TuningEntry {
@@ -20,10 +21,11 @@ export interface MetalTuning extends TuningEntry {
 
 const MOST_COLUMNS = GEMV_SHAPES.at(-1)![1];
 
+const formats = QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name]));
+
 export const LIMITS: TuningLimits = {
-  gemvRows: [1, 64],
-  exactGemvRows: [1, 64],
-  quantGemvRows: [1, 64],
+  ...perFormat({ gemvRows: [1, 64] }, ['f32', 'f16', 'bf16']),
+  ...perFormat({ exactGemvRows: [1, 64], quantGemvRows: [1, 64] }, formats),
   skinnyRows: [0, 64],
   groupsPerCore: [1, 64],
   simdgroupsPerCore: [1, 96],
