@@ -115,7 +115,7 @@ Plan make_plan(const MatmulView& view, int threads) {
 
   const int64_t batches = view.batches();
   const int64_t work = plan.rows * plan.columns * max_of(plan.k, 1) * batches * plan.products;
-  plan.parallel = threads > 1 && (view.threads() != 0 || work >= kParallelWork);
+  plan.parallel = threads > 1 && work >= kParallelWork;
   plan.task_rows = min_of(plan.rows, kTileRows * asked(view.block_rows(), kMostTiles, kTaskTiles));
   const int64_t most_columns = asked(view.block_columns(), kMostColumns, kTaskColumns);
   plan.private_columns = plan.rows <= plan.task_rows;

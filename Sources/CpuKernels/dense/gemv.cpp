@@ -227,7 +227,7 @@ class Gemv {
     copy_a_ = view.a_dtype() != TW_DTYPE_F32 || p_.a_stride[1] != 1;
 
     const int64_t work = p_.m * p_.n * p_.k * products_ * view.batches();
-    parallel_ = pool.threads() > 1 && (view.threads() != 0 || work >= kParallelWork);
+    parallel_ = pool.threads() > 1 && work >= kParallelWork;
     task_columns_ = way == Way::kAxpy ? kAxpyColumns : kDotColumns;
     if (parallel_) {
       // At least four tasks a thread, in whole register tiles.

@@ -106,10 +106,9 @@ export function launchSizes(
     (x, y) => x * y,
     problem.m * problem.n * problem.k * (problem.gate === null ? 1 : 2),
   );
-  // The kernels' own rules know when one thread is enough, but not when fewer than all are.
-  const own = most === computeUnits ? 0 : most;
+  const threads = each === 0 ? most : Math.min(Math.max(1, Math.floor(work / each)), most);
   return {
-    threads: each === 0 ? own : Math.min(Math.max(1, Math.floor(work / each)), most),
+    threads: threads === computeUnits ? 0 : threads,
     block_rows: blocks === undefined ? 0 : of(`${blocks}Tiles`),
     block_columns: blocks === undefined ? 0 : of(`${blocks}Columns`),
     block_depth: blocks === undefined ? 0 : of(`${blocks}Depth`),
