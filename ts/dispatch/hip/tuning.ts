@@ -64,6 +64,11 @@ export const defaultTuning = ({ architecture }: Capabilities): HipTuning => ({
 });
 
 /** The entry that counts for a format, and for the columns of an instance. */
-export function entry(tuning: TuningEntry, name: (typeof BY_COLUMNS)[number], format: string, columns: number): number {
-  return tuning[entryName(tuning, name, format, `c${columns}`)]!;
+export function entry(
+  tuning: TuningEntry,
+  name: 'quantGemvRows' | (typeof BY_COLUMNS)[number],
+  format: string,
+  columns?: number,
+): number {
+  return tuning[entryName(tuning, name, format, ...(columns === undefined ? [] : [`c${columns}`]))]!;
 }
