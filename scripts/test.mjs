@@ -9,7 +9,7 @@ import { Failure, main, mustRun, root, run, seconds, tool } from './steps.mjs';
 import { buildBridge, runSwift } from './swift/build.mjs';
 import { testSwift } from './swift/tests.mjs';
 import { needSwift } from './swift/toolchain.mjs';
-import { aptInstall, build, needClang, needGpuCompiler, onPath } from './toolchain.mjs';
+import { aptInstall, build, needChromium, needClang, needGpuCompiler, onPath } from './toolchain.mjs';
 
 /** The random cases of all tests come from it; vitest.config.ts and the native tests read it. */
 process.env.TILEWRIGHT_SEED ??= String(randomInt(2 ** 31));
@@ -105,11 +105,13 @@ async function metal() {
   return await onBridge('metal')(swift, await buildBridge(swift));
 }
 
-/** The package's tests; those of compiled GPU kernels need LLVM's linker. */
+/** The package's tests; those of compiled GPU kernels need LLVM's linker, those of reports a browser. */
 async function packageTests() {
   const missing = await needGpuCompiler();
+  const noBrowser = await needChromium();
   const result = await vitest('unit')();
   if (missing !== null) result.skipped.push({ name: 'compiled GPU kernels', reason: missing });
+  if (noBrowser !== null) result.skipped.push({ name: 'reports in a browser', reason: noBrowser });
   return result;
 }
 

@@ -77,6 +77,17 @@ export async function needGpuCompiler() {
   return problem ?? (onPath('ld.lld-19') ? null : 'lld-19 is missing after installing it');
 }
 
+/**
+ * Makes sure of a browser for the pages that the package writes.
+ * @returns {Promise<string | null>} why there is none, or null
+ */
+export async function needChromium() {
+  const present = () => ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].some(onPath);
+  if (process.env.TILEWRIGHT_CHROMIUM || process.platform === 'darwin' || present()) return null;
+  const problem = await aptInstall(['chromium']);
+  return problem ?? (present() ? null : 'chromium is missing after installing it');
+}
+
 /** buildNative, whose failures are for the person at the terminal. */
 export async function build(options) {
   try {

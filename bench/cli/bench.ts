@@ -6,6 +6,7 @@ import { epilogueCommand } from './epilogue.ts';
 import { launchCommand } from './launch.ts';
 import { matmulCommand } from './matmul.ts';
 import { memoryCommand } from './memory.ts';
+import { reportCommand } from './report.ts';
 import { softmaxCommand } from './softmax.ts';
 import type { SuiteEntry } from './suite-command.ts';
 
@@ -20,10 +21,11 @@ export const SUITES: readonly SuiteEntry[] = [
   dispatchCommand,
 ];
 
-/** What `bench` has: the suites, and what compares. */
+/** What `bench` has: the suites, and what compares and shows. */
 export const BENCH_COMMANDS: readonly CommandModule[] = [
   ...SUITES.map(({ command }) => command),
   abCommand as unknown as CommandModule,
+  reportCommand as unknown as CommandModule,
 ];
 
 export const benchCommand: CommandModule = {

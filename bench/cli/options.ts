@@ -132,3 +132,9 @@ export const BASELINE_OPTIONS = {
   'allow-other-hardware': { type: 'boolean', default: false, describe: 'Compare with a baseline of another machine' },
 } as const satisfies Record<string, Options>;
 export type BaselineArgs = InferredOptionTypes<typeof BASELINE_OPTIONS>;
+
+/** What is written beside the results. */
+export const OUTPUT_OPTIONS = {
+  report: { type: 'string', describe: 'Write an HTML page of the results to this file; Markdown, if it ends in .md' },
+} as const satisfies Record<string, Options>;
+export type OutputArgs = Partial<InferredOptionTypes<typeof OUTPUT_OPTIONS>>;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TilewrightError } from '../../ts/errors.ts';
 import { type Comparison, compare, MAX_OTHER_LOAD } from '../baseline/compare.ts';
@@ -12,7 +13,8 @@ import type { Session } from '../suites/session.ts';
 import type { Case, Suite, SuiteResult } from '../suites/suite.ts';
 import { EXIT } from './exit.ts';
 import { openDevices, sessionOn } from './open-session.ts';
-import type { BaselineArgs, SessionArgs } from './options.ts';
+import type { BaselineArgs, OutputArgs, SessionArgs } from './options.ts';
+import { reportOf } from './report.ts';
 
 /** States of a shared machine last for seconds: so long is waited before measuring again, and twice as long each time. */
 const PAUSE_MS = 1000;
@@ -23,7 +25,7 @@ export type Planted = Pick<Session, 'extraWork'>;
 /** Run a suite and print what it found. Ctrl-C ends it early: what was measured until then is printed. */
 export async function runSuite<Options, Fields>(
   suite: Suite<Options, Fields>,
-  args: SessionArgs & BaselineArgs,
+  args: SessionArgs & BaselineArgs & OutputArgs,
   options: Options,
   planted: Planted = {},
 ): Promise<void> {
@@ -32,6 +34,7 @@ export async function runSuite<Options, Fields>(
   const baseline = path === undefined ? null : await loadBaseline(path);
   using progress = new ProgressLine();
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal); // every submit in flight listens
   const interrupt = () => abort.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const results: (SuiteResult & Fields)[] = [];
@@ -64,12 +67,16 @@ export async function runSuite<Options, Fields>(
     const target = args['save-baseline'];
     if (target !== undefined) await saveBaseline(target, results);
   }
+  const byCase = new Map(comparisons.map((comparison) => [keyOf(comparison.backend, comparison.case), comparison]));
+  const told = results.map((result) => {
+    const comparison = byCase.get(keyOf(result.environment.backend, result.case));
+    return comparison === undefined ? result : { ...result, comparison };
+  });
+  if (args.report !== undefined && results.length > 0) {
+    const markdown = args.report.endsWith('.md');
+    await reportOf(suite.name, told, { output: args.report, markdown, threshold: args.threshold });
+  }
   if (args.json) {
-    const byCase = new Map(comparisons.map((comparison) => [keyOf(comparison.backend, comparison.case), comparison]));
-    const told = results.map((result) => {
-      const comparison = byCase.get(keyOf(result.environment.backend, result.case));
-      return comparison === undefined ? result : { ...result, comparison };
-    });
     process.stdout.write(`${JSON.stringify(told)}\n`);
     return;
   }

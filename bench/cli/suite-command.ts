@@ -1,7 +1,7 @@
 import type { CommandModule, InferredOptionTypes, Options } from 'yargs';
 import type { Session } from '../suites/session.ts';
 import type { Case, Suite } from '../suites/suite.ts';
-import { BASELINE_OPTIONS, SESSION_OPTIONS } from './options.ts';
+import { BASELINE_OPTIONS, OUTPUT_OPTIONS, SESSION_OPTIONS } from './options.ts';
 import { checkOptions, runSuite } from './run-suite.ts';
 
 /** A suite's part of the command line. */
@@ -28,12 +28,13 @@ export function suiteCommand<const O extends Record<string, Options>, SuiteOptio
 ): SuiteEntry {
   const { suite, describe, examples = [], optionsOf } = definition;
   const options = { ...definition.options, ...SESSION_OPTIONS };
-  type Args = InferredOptionTypes<O> & InferredOptionTypes<typeof SESSION_OPTIONS & typeof BASELINE_OPTIONS>;
+  type Args = InferredOptionTypes<O> &
+    InferredOptionTypes<typeof SESSION_OPTIONS & typeof BASELINE_OPTIONS & typeof OUTPUT_OPTIONS>;
   const command: CommandModule<object, Args> = {
     command: suite.name,
     describe,
     builder: (yargs) => {
-      const own = yargs.options({ ...options, ...BASELINE_OPTIONS });
+      const own = yargs.options({ ...options, ...BASELINE_OPTIONS, ...OUTPUT_OPTIONS });
       for (const [line, what] of examples) own.example(`$0 ${line}`, what);
       return own as never;
     },

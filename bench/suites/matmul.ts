@@ -1,6 +1,7 @@
 import type { Tensor } from '../../ts/device/tensor.ts';
 import type { MatmulArgs, MatmulVariant, Precision, Weights } from '../../ts/dispatch/args.ts';
 import { MatmulDispatcher } from '../../ts/dispatch/dispatcher.ts';
+import type { CandidateVerdict } from '../../ts/dispatch/explain.ts';
 import { QuantFormat } from '../../ts/tensor/quant-format.ts';
 import { normals } from '../stats/random.ts';
 import { type Session, withExtraWork } from './session.ts';
@@ -26,6 +27,8 @@ export interface MatmulFields {
   readonly variant: MatmulVariant;
   readonly kernel: string;
   readonly reason: string;
+  /** What became of every kernel that the dispatcher looked at. */
+  readonly candidates: readonly CandidateVerdict[];
   readonly precision: Precision;
 }
 
@@ -68,6 +71,7 @@ function caseOf(
   const precision = QuantFormat.has(format) ? options.precision : 'exact';
   const argsOf = (b: Weights): MatmulArgs => ({ a, b, transposeB: true, out, precision, variant: options.variant });
   const { variant, kernel, reason } = dispatcher.select(argsOf(weights[0]!));
+  const { candidates } = dispatcher.explain(argsOf(weights[0]!));
   const operations = weights.map((b) => matmulOperation(dispatcher, argsOf(b), signal));
   return {
     name: `${format} m=${m} n=${n} k=${k} ${precision}`,
@@ -78,7 +82,7 @@ function caseOf(
       launches: operations[0]!.commands.length,
     },
     peakKind: worksInIntegers(operations[0]!) ? 'int8' : 'f32',
-    fields: () => ({ ...problem, variant, kernel, reason, precision }),
+    fields: () => ({ ...problem, variant, kernel, reason, candidates, precision }),
   };
 }
 
