@@ -118,7 +118,7 @@ export function swiftEnvironment(swift) {
     HOME: '/root',
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     // What this machine's tools cached may not run in there, nor the other way round.
-    TILEWRIGHT_CACHE: join(root, 'build', 'swift', 'cache'),
+    TILEWRIGHT_CACHE: '/root/.cache/tilewright',
     XDG_CACHE_HOME: '/root/.cache',
   };
 }

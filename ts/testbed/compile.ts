@@ -1,4 +1,4 @@
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TilewrightError } from '../errors.ts';
@@ -239,5 +239,7 @@ async function build(
   if (linked.code !== 0) {
     throw new TilewrightError('ERR_NATIVE_FAILURE', `Linking a kernel module failed: ${linked.stderr}`);
   }
+  // The larger half of what the cache would hold.
+  await rm(object);
   return [];
 }

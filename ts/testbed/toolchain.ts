@@ -65,8 +65,6 @@ const MAX_CACHE_BYTES = 512 * 1024 * 1024;
 export function cacheDirectory(): string {
   const named = process.env.TILEWRIGHT_CACHE;
   if (named !== undefined && named !== '') return join(named, 'testbed');
-  const root = packageRoot();
-  if (existsSync(join(root, '.git'))) return join(root, '.cache', 'testbed');
   return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'tilewright', 'testbed');
 }
 
