@@ -31,6 +31,7 @@ export type {
 export { RecordedList } from './device/recording.ts';
 export { type CommandTiming, Submission, type SubmissionResult } from './device/submission.ts';
 export { copyLaunch, QuantizedTensor, Tensor } from './device/tensor.ts';
+export type { DeviceWatcher, Span, SubmissionCall } from './device/watch.ts';
 export {
   type AffineQuantization,
   type MatmulArgs,
@@ -83,6 +84,14 @@ export { type GetRowsOptions, getRows, getRowsCommand } from './ops/get-rows.ts'
 export { GGUFModel, loadGGUF } from './ops/load-gguf.ts';
 export { dequantize, quantize } from './ops/quantize.ts';
 export { KernelTimer, type ScopeSummary, type ScopeTiming, TimerScope } from './ops/timer.ts';
+export {
+  type ChromeTrace,
+  chromeTrace,
+  DeviceTrace,
+  type DeviceTraceOptions,
+  saveTrace,
+  type TraceEvent,
+} from './profile/trace.ts';
 export { DTYPES, type DType } from './tensor/dtype.ts';
 export { Layout, type Range, type Shape } from './tensor/layout.ts';
 export {

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TilewrightError } from '../../ts/errors.ts';
+import { DeviceTrace, saveTrace } from '../../ts/profile/trace.ts';
 import { type Comparison, compare, MAX_OTHER_LOAD } from '../baseline/compare.ts';
 import { type Baseline, loadBaseline, saveBaseline } from '../baseline/file.ts';
 import { hardwareDifferences, showDifferences, softwareDifferences } from '../baseline/hardware.ts';
@@ -38,13 +39,16 @@ export async function runSuite<Options, Fields>(
   const interrupt = () => abort.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const results: (SuiteResult & Fields)[] = [];
+  const traces: DeviceTrace[] = [];
   const comparisons: Comparison[] = [];
   const skipped = (what: string, why: string) => note(progress, `skipped ${what}: ${why}`);
   try {
     for await (const device of openDevices(args)) {
       if (baseline !== null) checkHardware(environmentOf(device), baseline, suite.name, args);
       using opened = sessionOn(device, args, { signal: abort.signal, progress, skipped });
-      const session = { ...opened, ...planted };
+      const trace = args.trace === undefined ? undefined : new DeviceTrace(device);
+      if (trace !== undefined) traces.push(trace);
+      const session = { ...opened, trace, ...planted };
       for await (const subject of suite.cases(session, options)) {
         const { result, comparison } = await measured(session, suite, subject, baseline, args);
         results.push(result);
@@ -57,6 +61,7 @@ export async function runSuite<Options, Fields>(
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
   progress.dispose();
+  if (args.trace !== undefined && traces.length > 0) await writeTrace(args.trace, traces, progress);
   if (abort.signal.aborted) {
     process.exitCode = EXIT.interrupted;
     note(progress, `Interrupted: only the ${results.length} results measured until then follow.`);
@@ -88,6 +93,12 @@ export async function runSuite<Options, Fields>(
     const told = { path: path!, threshold: args.threshold, fresh, software: showDifferences(software) };
     process.stdout.write(comparisonReport(comparisons, told));
   }
+}
+
+async function writeTrace(path: string, traces: readonly DeviceTrace[], progress: ProgressLine): Promise<void> {
+  await saveTrace(path, traces);
+  const dropped = traces.reduce((sum, trace) => sum + trace.dropped, 0);
+  if (dropped > 0) note(progress, `The trace is full: ${dropped} later launches and spans are not in it.`);
 }
 
 /**

@@ -18,6 +18,7 @@ export async function measureCase<Options, Fields>(
   const { device, limits, effort } = session;
   const { name, operations, against, work } = subject;
   const label = `${suite.name} ${name}`;
+  using _ = session.trace?.scope(label) ?? null;
   session.progress.update('measuring what the machine can do at most');
   const peakKind = subject.peakKind ?? 'f32';
   const peak = await limits.peak(peakKind);

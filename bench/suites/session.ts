@@ -1,4 +1,5 @@
 import type { Device } from '../../ts/device/device.ts';
+import type { DeviceTrace } from '../../ts/profile/trace.ts';
 import type { Limits } from '../limits/limits.ts';
 
 /** How long to measure. */
@@ -24,6 +25,8 @@ export interface Session {
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** Records what happens on the device, if that was asked for. */
+  readonly trace?: DeviceTrace | undefined;
   /** Told of what no kernel takes. */
   readonly skipped: (what: string, why: string) => void;
   /**

@@ -1,8 +1,13 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { BaselineArgs, SessionArgs } from '../../bench/cli/options.ts';
 import { runSuite } from '../../bench/cli/run-suite.ts';
 import { type MatmulFields, type MatmulSuiteOptions, matmulSuite } from '../../bench/suites/matmul.ts';
 import type { Suite, SuiteResult } from '../../bench/suites/suite.ts';
+import type { ChromeTrace } from '../../ts/profile/trace.ts';
+import { traceProblems } from '../profile/check-trace.ts';
 
 const OPTIONS: MatmulSuiteOptions = {
   formats: ['q8_0', 'f32'],
@@ -82,6 +87,26 @@ describe('back ends', () => {
     });
     vi.restoreAllMocks();
     expect(text.stdout).toBe('');
+  });
+});
+
+describe('a trace and a report', () => {
+  it('of a run have its cases', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tilewright-run-'));
+    try {
+      const [trace, report] = [join(folder, 'trace.json'), join(folder, 'report.html')];
+      captured();
+      await runSuite(matmulSuite, { ...ARGS, trace, report }, OPTIONS);
+      vi.restoreAllMocks();
+      const told = JSON.parse(await readFile(trace, 'utf8')) as ChromeTrace;
+      expect(traceProblems(told)).toEqual([]);
+      const scopes = told.traceEvents.filter(({ cat }) => cat === 'scope').map(({ name }) => name);
+      expect(scopes).toEqual(['matmul q8_0 m=1 n=32 k=64 fast', 'matmul f32 m=1 n=32 k=64 exact']);
+      expect(told.traceEvents.some(({ cat, name }) => cat === 'kernel' && name.includes('1x32x64'))).toBe(true);
+      expect(await readFile(report, 'utf8')).toMatch(/q8_0 m=1 n=32 k=64 fast.*class="candidates"/s);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

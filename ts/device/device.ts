@@ -10,6 +10,7 @@ import type { ElementwiseCatalogue } from './elementwise.ts';
 import { RecordedList } from './recording.ts';
 import { type CommandTiming, Submission, type SubmissionResult } from './submission.ts';
 import { QuantizedTensor, Tensor } from './tensor.ts';
+import type { DeviceWatcher, Span } from './watch.ts';
 
 /** Typed arrays that a tensor can be made from. `Uint16Array` holds the bits of f16 or bf16 elements. */
 export type TensorData = Float32Array | Float64Array | Int8Array | Int32Array | Uint16Array | Uint8Array;
@@ -29,7 +30,7 @@ export class Device implements AsyncDisposable {
   #hostSteps: Submission | null = null;
   #closing: Promise<void> | null = null;
   #inStep = false;
-  readonly #watchers = new Set<(submission: Submission) => void>();
+  readonly #watchers = new Set<DeviceWatcher>();
 
   /** Back ends call this; users call `openDevice()`. */
   constructor(backend: Backend) {
@@ -148,11 +149,12 @@ export class Device implements AsyncDisposable {
    * @returns a handle to await, with times if `timings` is set.
    */
   submit(list: CommandList | readonly Command[], options: SubmitOptions = {}): Submission {
+    const begin = this.#watchers.size > 0 ? performance.now() : 0;
     const backend = this.#live();
     const commands = 'commands' in list ? list.commands : list;
     for (const command of commands) this.#check(command);
     const hasHostSteps = commands.some((command) => command.type === 'host');
-    return this.#enqueue((seen) => this.#run(backend, commands, seen), options, hasHostSteps);
+    return this.#enqueue((seen) => this.#run(backend, commands, seen), options, { commands, hasHostSteps, begin });
   }
 
   /**
@@ -173,31 +175,50 @@ export class Device implements AsyncDisposable {
     const run = (timed: boolean) => recording?.run({ timed }) ?? backend.run(launches, { timed });
     return new RecordedList(launches, {
       submit: (options) => {
+        const begin = this.#watchers.size > 0 ? performance.now() : 0;
         this.#live();
-        return this.#enqueue((seen) => runLaunches(run, launches, seen), options, false);
+        const call = { commands: launches, hasHostSteps: false, begin };
+        return this.#enqueue((seen) => runLaunches(run, launches, seen), options, call);
       },
       release: () => recording?.release(),
     });
   }
 
   /**
-   * Be told of every submission from now on, as it is made; commands are timed meanwhile, whether or not whoever submits
-   * them asks for it.
+   * Be told of what happens from now on, as it happens. While somebody is told of submissions, all commands are timed.
    * @returns a function that ends it.
    */
-  watch(watcher: (submission: Submission) => void): () => void {
-    const own = (submission: Submission) => watcher(submission);
+  watch(watcher: DeviceWatcher): () => void {
+    const own = { ...watcher };
     this.#watchers.add(own);
     return () => void this.#watchers.delete(own);
+  }
+
+  /** Run `make`, which makes commands; watchers are told how long it took. */
+  encoding<T>(name: string, make: () => T): T {
+    if (this.#watchers.size === 0) return make();
+    const begin = performance.now();
+    try {
+      return make();
+    } finally {
+      this.tell({ name, kind: 'encode', begin, end: performance.now() });
+    }
+  }
+
+  /** Tell watchers of a span. */
+  tell(span: Span): void {
+    for (const watcher of this.#watchers) watcher.span?.(span);
   }
 
   #enqueue(
     run: (options: SubmitOptions) => Promise<SubmissionResult>,
     options: SubmitOptions,
-    hasHostSteps: boolean,
+    call: { readonly commands: readonly Command[]; readonly hasHostSteps: boolean; readonly begin: number },
   ): Submission {
     options.signal?.throwIfAborted();
-    const seen = this.#watchers.size > 0 ? { ...options, timings: true } : options;
+    const { commands, hasHostSteps, begin } = call;
+    const told = [...this.#watchers].filter(({ submitted }) => submitted !== undefined);
+    const seen = told.length > 0 ? { ...options, timings: true } : options;
     const start = () => run(seen);
     const previous = this.#inFlight;
     // The back end keeps its own queue in order; only host steps, which run here, have to be waited for.
@@ -205,7 +226,9 @@ export class Device implements AsyncDisposable {
     const submission = new Submission(wait ? previous.then(start) : start());
     if (hasHostSteps) this.#hostSteps = submission;
     this.#inFlight = Promise.allSettled([previous, submission.done]);
-    for (const watcher of this.#watchers) watcher(submission);
+    if (told.length === 0) return submission;
+    const made = { commands, begin, end: performance.now() };
+    for (const { submitted } of told) submitted?.(submission, made);
     return submission;
   }
 
@@ -225,7 +248,7 @@ export class Device implements AsyncDisposable {
           ms += (await this.#run(backend, made.commands, options)).totalMs;
         }
         totalMs += ms;
-        if (options.timings) timings.push({ label: command.label, ms });
+        if (options.timings) timings.push({ label: command.label, ms, begin, clock: 'host' });
         at++;
         continue;
       }
@@ -303,7 +326,9 @@ async function runLaunches(
     }
     return {
       totalMs: total.end - total.begin,
-      timings: (times ?? []).map(({ begin, end }, i) => ({ label: launches[i]!.label, ms: end - begin })),
+      timings: (times ?? []).map(({ begin, end }, i) => {
+        return { label: launches[i]!.label, ms: end - begin, begin, clock: 'device' };
+      }),
     };
   } finally {
     signal?.removeEventListener('abort', abort);

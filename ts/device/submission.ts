@@ -3,6 +3,10 @@ export interface CommandTiming {
   readonly label: string;
   /** Milliseconds that the command took on the device. */
   readonly ms: number;
+  /** When it began, in milliseconds of {@link CommandTiming.clock}. Of no meaning for a launch that had nothing to do. */
+  readonly begin: number;
+  /** The device's own clock; `performance.now()` for a step that ran on the JavaScript thread. */
+  readonly clock: 'device' | 'host';
 }
 
 /** What a finished submission tells. */

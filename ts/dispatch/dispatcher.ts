@@ -140,6 +140,12 @@ export class MatmulDispatcher implements Disposable {
    */
   encodeAll(list: readonly MatmulArgs[]): EncodedMatmul[] {
     if (this.#disposed) throw new TilewrightError('ERR_DISPOSED', 'This dispatcher was disposed.');
+    return this.device.encoding(list.length === 1 ? 'encode matmul' : `encode ${list.length} matmuls`, () =>
+      this.#encodeAll(list),
+    );
+  }
+
+  #encodeAll(list: readonly MatmulArgs[]): EncodedMatmul[] {
     const choices = list.map((args) => this.#choose(args));
     const scratch = this.#reserve(choices.reduce((most, { plan }) => Math.max(most, plan?.scratchBytes ?? 0), 0));
     const constant = (value: number | Tensor | undefined) => this.#constant(value);

@@ -73,7 +73,9 @@ export class KernelTimer {
       opened: (scope) => {
         this.#open.push(scope);
         // Timing costs a little, so it is on only while somebody wants it.
-        this.#unwatch ??= device.watch((submission) => (this.#chosen ?? this.#open.at(-1))?.[count](submission));
+        this.#unwatch ??= device.watch({
+          submitted: (submission) => (this.#chosen ?? this.#open.at(-1))?.[count](submission),
+        });
       },
       closed: (scope, timing) => {
         this.#open.splice(this.#open.lastIndexOf(scope), 1);
@@ -132,6 +134,7 @@ export class KernelTimer {
 /** A scope that is open. Made by {@link KernelTimer.scope}. */
 export class TimerScope implements Disposable {
   readonly path: string;
+  readonly #name: string;
   readonly #book: Book;
   readonly #parent: TimerScope | null;
   readonly #begin = performance.now();
@@ -141,6 +144,7 @@ export class TimerScope implements Disposable {
   constructor(book: Book, name: string, parent: TimerScope | null) {
     this.#book = book;
     this.#parent = parent;
+    this.#name = name;
     this.path = parent === null ? name : `${parent.path}/${name}`;
     const depth = parent === null ? 0 : parent.#timing.depth + 1;
     this.#timing = { path: this.path, depth, cpuMs: 0, deviceMs: 0, commands: [] };
@@ -179,8 +183,10 @@ export class TimerScope implements Disposable {
   end(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#timing.cpuMs = performance.now() - this.#begin;
+    const end = performance.now();
+    this.#timing.cpuMs = end - this.#begin;
     this.#book.closed(this, this.#timing);
+    this.#book.device.tell({ name: this.#name, kind: 'scope', begin: this.#begin, end });
   }
   [Symbol.dispose](): void {
     this.end();
