@@ -9,6 +9,7 @@ import { memoryCommand } from './memory.ts';
 import { reportCommand } from './report.ts';
 import { softmaxCommand } from './softmax.ts';
 import type { SuiteEntry } from './suite-command.ts';
+import { sweepCommand } from './sweep.ts';
 
 /** Every suite. */
 export const SUITES: readonly SuiteEntry[] = [
@@ -26,6 +27,7 @@ export const BENCH_COMMANDS: readonly CommandModule[] = [
   ...SUITES.map(({ command }) => command),
   abCommand as unknown as CommandModule,
   reportCommand as unknown as CommandModule,
+  sweepCommand as unknown as CommandModule,
 ];
 
 export const benchCommand: CommandModule = {

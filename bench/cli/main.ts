@@ -7,10 +7,11 @@ import { buildCommand } from './build.ts';
 import { EXIT } from './exit.ts';
 import { infoCommand } from './info.ts';
 import { occupancyCommand } from './occupancy.ts';
+import { tuneCommand } from './tune.ts';
 
 /** What the two programs offer; `bench` is `tilewright bench` under a shorter name. */
 const PROGRAMS = {
-  tilewright: [infoCommand, benchCommand, buildCommand, checkCommand, occupancyCommand],
+  tilewright: [infoCommand, benchCommand, buildCommand, checkCommand, occupancyCommand, tuneCommand],
   bench: BENCH_COMMANDS,
 } as const satisfies Record<string, readonly unknown[]>;
 export type Program = keyof typeof PROGRAMS;
