@@ -46,7 +46,11 @@ async function tune({ reset, path: place, backend, json }: Args): Promise<void> 
       count = records.length - kept.length;
       return kept;
     });
-    process.stdout.write(json ? `${JSON.stringify({ path, removed: count })}\n` : `Forgot ${count} devices: ${path}\n`);
+    process.stdout.write(
+      json
+        ? `${JSON.stringify({ path, removed: count })}\n`
+        : `Forgot ${count} device${count === 1 ? '' : 's'}: ${path}\n`,
+    );
     return;
   }
   const records = (readTuningTable(path)?.records ?? []).filter(({ key }) => mine(key.backend));
