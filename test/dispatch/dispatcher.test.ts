@@ -11,7 +11,7 @@ const quantized = (n: number, k: number) =>
 const KERNELS = {
   cpu: { fast: ['quant_gemv', 'quant_gemm'], exact: ['gemv', 'gemm'] },
   metal: { fast: ['metal_gemv', 'metal_gemm'], exact: ['metal_gemv', 'metal_gemm'] },
-  hip: { fast: ['hip_gemv', 'hip_gemm'], exact: ['hip_gemv_dense', 'hip_gemm_dense'] },
+  hip: { fast: ['hip_gemv', 'hip_gemm'], exact: ['hip_gemv_exact', 'hip_gemm_dense'] },
 }[BACKEND];
 
 it.each([

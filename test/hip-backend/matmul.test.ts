@@ -83,4 +83,30 @@ describe.runIf(hasClang)('Matmul at wave 64', () => {
     expect([of(3, 'q4_k'), of(4, 'q4_k'), of(4, 'q6_k')]).toEqual(['hip_gemv', 'hip_gemm', 'hip_gemv']);
     expect(() => new MatmulDispatcher(device, { tuning: { 'quantGemvRows.q9': 3 } })).toThrow('not known');
   });
+
+  it('decodes weights a panel at a time for exact products of many rows', async () => {
+    await using device = openSoft();
+    using dispatcher = new MatmulDispatcher(device, { tuning: { exactPanelMiB: 1 } });
+    // One MiB has 128 rows of 2048, or 128 of each of two matrices.
+    const [m, n, k] = [9, 133, 2048];
+    const [raw, side] = [quantize('q4_0', uniform(n * k, 2)), quantize('q4_0', uniform(n * k, 3))];
+    const weights = (bytes: Uint8Array) => device.quantized(bytes, { format: 'q4_0', shape: [n, k] });
+    const [a, bias, gateBias, residual] = [uniform(m * k, 1), uniform(n, 4), uniform(n, 5), uniform(m * n, 6)];
+    const out = device.empty([n, m]).transpose();
+    const { commands } = dispatcher.encode({
+      ...{ a: device.tensor(a, { shape: [m, k] }), b: weights(raw), gate: weights(side), out, activation: 'silu' },
+      ...{ bias: device.tensor(bias, { shape: [n] }), gateBias: device.tensor(gateBias, { shape: [n] }) },
+      residual: device.tensor(residual, { shape: [m, n] }),
+    });
+    expect(commands.map(({ label }) => label.split(' ')[0] + label.slice(label.lastIndexOf(' ')))).toEqual([
+      ...['hip_dequantize<q4_0> 128x2048', 'hip_dequantize<q4_0> 128x2048', 'hip_gemm_dense<q4_0 9x133x2048'],
+      ...['hip_dequantize<q4_0> 5x2048', 'hip_dequantize<q4_0> 5x2048', 'hip_gemm_dense<q4_0 9x133x2048'],
+    ]);
+    await device.submit(commands);
+    const { values, bounds } = referenceMatmul({
+      ...{ batch: 1, m, n, k, a, b: dequantize('q4_0', raw), gate: dequantize('q4_0', side), bias, gateBias, residual },
+      ...{ alpha: 1, beta: 1, activation: 'silu', outDType: 'f32', fast: false },
+    });
+    expect(firstMiss(await out.read(), values, bounds)).toBeNull();
+  });
 });

@@ -1,5 +1,6 @@
 import { MAX_INT } from '../../kernels/hip/declare.ts';
 import { hipGemmDense } from '../../kernels/hip/dense.ts';
+import { hipGemvExact } from '../../kernels/hip/exact.ts';
 import { hipGemm } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
 import { MatmulVariant } from '../args.ts';
@@ -18,7 +19,8 @@ import {
   several,
   single,
 } from '../rules.ts';
-import { decodedMatrices, MAX_MATRICES, plain } from './decode.ts';
+import { decodedMatrices, MAX_MATRICES, panelRows, plain } from './decode.ts';
+import { isDirect, keepActivations } from './keep.ts';
 import { gateOf, hipParams } from './params.ts';
 import { gemvColumns } from './shapes.ts';
 
@@ -50,6 +52,11 @@ const refuseGemv: Rule = (problem, { waveSize }) => {
   const params = hipParams(problem);
   return hipGemv.refuse(params, { b_dtype: params.b_dtype, columns, rows, gate: gateOf(problem), wave: waveSize! });
 };
+const refuseGemvExact: Rule = (problem, { waveSize }) => {
+  const own = hipParams(problem);
+  const params = isDirect(problem) ? own : { ...own, ...keepActivations(problem).params };
+  return hipGemvExact.refuse(params, { b_dtype: own.b_dtype, columns: 1, gate: gateOf(problem), wave: waveSize! });
+};
 const refuseGemm: Rule = (problem) => {
   const params = hipParams(problem);
   return hipGemm.refuse(params, { b_dtype: params.b_dtype, gate: gateOf(problem) });
@@ -63,8 +70,7 @@ const refuseMatrices: Rule = (problem) =>
 const onePass = Math.max(...HIP_GEMV_SHAPES.map(([columns]) => columns));
 
 const fast = [refuseOperands, refusePlain, refuseExact] as const;
-const exact = [refuseOperands, refusePlain, refuseFast, refuseMatrices] as const;
-const decoded = 'exact: weights are decoded to f32 in working space first';
+const exact = [refuseOperands, refusePlain, refuseFast] as const;
 
 /** In order of preference. */
 export const CANDIDATES: readonly Candidate[] = [
@@ -83,17 +89,21 @@ export const CANDIDATES: readonly Candidate[] = [
     because: (problem, tuning) =>
       `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are unpacked once and reused`,
   }),
-  candidate(MatmulVariant.QuantGemv, 'hip_gemv_dense', [...exact, single], {
+  candidate(MatmulVariant.QuantGemv, 'hip_gemv_exact', [...exact, refuseGemvExact, single], {
     yields: never,
-    because: () => `one row, ${decoded}`,
+    because: ({ format }) => `one row, exact: ${format!.name} weights are decoded to f32 in registers as they stream`,
   }),
-  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv_dense', [...exact, several], {
+  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv_exact', [...exact, refuseGemvExact, several], {
     yields: atMost('exactGemvRows'),
-    because: (problem, t) => `${rows(problem.m)} (at most ${crossOver(problem, t, 'exactGemvRows')}), ${decoded}`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'exactGemvRows')}), exact: weights are decoded to f32 as ` +
+      'they stream',
   }),
-  candidate(MatmulVariant.QuantGemm, 'hip_gemm_dense', [...exact, refuseTiles], {
+  candidate(MatmulVariant.QuantGemm, 'hip_gemm_dense', [...exact, refuseMatrices, refuseTiles], {
     yields: never,
-    because: (problem, t) => `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), ${decoded}`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), exact: weights are decoded to f32 in ` +
+      `working space, ${panelRows(problem, t)} rows at a time`,
   }),
   candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized], {
     yields: atMost('gemvRows'),

@@ -3,18 +3,21 @@ import { type Binding, type Command, launch } from '../../device/command-list.ts
 import { TilewrightError } from '../../errors.ts';
 import { product } from '../../kernels/hip/declare.ts';
 import { HIP_GEMV_DENSE_COLUMNS, HIP_GEMV_ORDERS, hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
+import { HIP_EXACT_COLUMNS, hipGemvExact } from '../../kernels/hip/exact.ts';
 import { HIP_GEMM_TILE, hipGemm } from '../../kernels/hip/gemm.ts';
 import { hipBlockAlignment, hipGemv, stepOfFormat } from '../../kernels/hip/gemv.ts';
 import { type HipMatmulParams, q8Bytes } from '../../kernels/hip/matmul.ts';
 import { hipQuantizeQ8 } from '../../kernels/hip/quantize.ts';
+import { dtypeIdBytes } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import type { MatmulCall, Plan } from '../catalogue.ts';
 import { hostReference } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
-import { decodedBytes, decodeWeights, plain } from './decode.ts';
+import { decodedBytes, decodePanel, type Panel, panelRows, panels, plain } from './decode.ts';
+import { KEPT_ALIGNMENT, type Kept, keepActivations, keptBytes } from './keep.ts';
 import { gateOf, hipParams } from './params.ts';
-import { gemvShape } from './shapes.ts';
+import { gemvShape, workgroup } from './shapes.ts';
 
 /**
  * What a dense GEMM multiplies: the operands' own type where both have it, which loses nothing, else f32.
@@ -32,17 +35,22 @@ export interface HipPlan extends Plan {
   readonly problem: MatmulProblem;
   readonly params: HipMatmulParams;
   readonly rounding: Rounding | null;
-  /** Weights are decoded to working space first. */
-  readonly decodes: boolean;
+  /** Panels of weights that are decoded to working space, one after the other, with the parameters of each; else null. */
+  readonly panels: readonly (Panel & { readonly params: HipMatmulParams })[] | null;
+  /** For a kernel that reads f32 rows: how activations of another form become that. */
+  readonly kept: Kept | null;
   /** The launch of the kernel itself; null for the one on the JavaScript thread. */
-  readonly run: ((buffers: ReturnType<typeof matmulBuffers>, label: string) => Command) | null;
+  readonly run: ((buffers: Buffers, params: HipMatmulParams, label: string) => Command) | null;
   readonly label: string;
 }
+
+type Buffers = ReturnType<typeof matmulBuffers>;
 
 /** What a kernel makes of a problem: parameters that are its own, how it wants its activations, and its launch. */
 interface Choice {
   readonly params: HipMatmulParams;
-  readonly rounding: Rounding | null;
+  readonly rounding?: Rounding;
+  readonly kept?: Kept;
   readonly run: NonNullable<HipPlan['run']>;
   /** For labels: `c4/2`. */
   readonly shape: string;
@@ -60,32 +68,44 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
     return {
       params,
       rounding: { group: 1, step: 0 },
-      run: (buffers, label) => launch(hipGemm, { buffers, constants, params, label }),
+      run: (buffers, params, label) => launch(hipGemm, { buffers, constants, params, label }),
       shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}`,
     };
   },
 
-  hip_gemm_dense: (problem) => {
-    const params = hipParams(plain(problem));
+  hip_gemv_exact: (problem, common, capabilities, tuning) => {
+    const columns = HIP_EXACT_COLUMNS.find((width) => width >= problem.m) ?? HIP_EXACT_COLUMNS.at(-1)!;
+    const { m, n, k, batch, format } = problem;
+    const outputs = n * Math.ceil(m / columns) * product(batch);
+    const { groups, splitShift } = workgroup(outputs, k, format!.name, columns, capabilities, tuning);
+    const params = { ...common, groups, split_shift: splitShift };
+    const constants = { b_dtype: common.b_dtype, columns, gate: gateOf(problem), wave: capabilities.waveSize! };
+    return {
+      params,
+      kept: keepActivations(problem),
+      run: (buffers, params, label) => launch(hipGemvExact, { buffers, constants, params, label }),
+      shape: `c${columns}/${2 ** splitShift}`,
+    };
+  },
+
+  hip_gemm_dense: (problem, _, __, tuning) => {
+    const params = hipParams(plain(problem, panelRows(problem, tuning)));
     const constants = { product: productOf(problem), gate: gateOf(problem) };
     return {
       params,
-      rounding: null,
-      run: (buffers, label) => launch(hipGemmDense, { buffers, constants, params, label }),
+      run: (buffers, params, label) => launch(hipGemmDense, { buffers, constants, params, label }),
       shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}`,
     };
   },
 
-  hip_gemv_dense: (problem, _, { waveSize }) => {
-    const params = hipParams(plain(problem));
+  hip_gemv_dense: (problem, params, { waveSize }) => {
     const [alongN, alongK] = params.b_stride;
     const columns = HIP_GEMV_DENSE_COLUMNS.find((width) => width >= problem.m) ?? HIP_GEMV_DENSE_COLUMNS.at(-1)!;
     const order = HIP_GEMV_ORDERS.indexOf(alongN === 1 && alongK !== 1 ? 'columns' : 'rows');
     const constants = { order, columns, gate: gateOf(problem), wave: waveSize! };
     return {
       params,
-      rounding: null,
-      run: (buffers, label) => launch(hipGemvDense, { buffers, constants, params, label }),
+      run: (buffers, params, label) => launch(hipGemvDense, { buffers, constants, params, label }),
       shape: `${HIP_GEMV_ORDERS[order]} c${columns}`,
     };
   },
@@ -103,7 +123,7 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
     return {
       params,
       rounding: { group: columns, step: stepOfFormat(common.b_dtype) },
-      run: (buffers, label) => launch(hipGemv, { buffers, constants, params, label }),
+      run: (buffers, params, label) => launch(hipGemv, { buffers, constants, params, label }),
       shape: `c${columns}/${2 ** splitShift}`,
     };
   },
@@ -119,20 +139,28 @@ export function makePlan(
   const choice = KERNELS[kernel]?.(problem, common, capabilities, tuning) ?? null;
   const { m, k, a, batch } = problem;
   const batches = product(batch);
-  const rounding = choice?.rounding ?? null;
-  const decodes = problem.format !== null && choice !== null && rounding === null;
+  const { rounding = null, kept = null, run = null, params = common } = choice ?? {};
+  const decodes = problem.format !== null && choice !== null && rounding === null && kept === null;
+  const rows = decodes ? panelRows(problem, tuning) : 0;
+  const form = [m, k, ...a.strides, ...batch, ...a.batch].join();
+  const own = { kernel, problem, params: Object.freeze(params), rounding, kept, run };
   return {
-    kernel,
-    problem,
-    decodes,
-    params: Object.freeze(choice?.params ?? common),
-    rounding,
-    run: choice?.run ?? null,
-    scratchBytes: rounding !== null ? batches * q8Bytes(m, k, rounding.group) : decodes ? decodedBytes(problem) : 0,
+    ...own,
+    panels: decodes ? panels(problem, rows).map((panel) => ({ ...panel, params: { ...params, n: panel.rows } })) : null,
+    scratchBytes:
+      rounding !== null
+        ? batches * q8Bytes(m, k, rounding.group)
+        : kept !== null
+          ? keptBytes(problem)
+          : decodes
+            ? decodedBytes(problem, rows)
+            : 0,
     preparation:
-      rounding === null
-        ? null
-        : `q8 ${[rounding.group, rounding.step, m, k, ...a.strides, ...batch, ...a.batch].join()}`,
+      rounding !== null
+        ? `q8 ${rounding.group},${rounding.step},${form}`
+        : kept !== null && !kept.direct
+          ? `f32 ${form}`
+          : null,
     label:
       `${kernel}<${problem.format?.name ?? problem.bDType}${choice === null ? '' : ` ${choice.shape}`}> ` +
       `${m * batches}x${problem.n}x${k}`,
@@ -166,14 +194,36 @@ export function aligned({ format }: Pick<MatmulProblem, 'format'>, binding: Bind
 }
 
 export function commands(plan: HipPlan, call: MatmulCall): Command[] {
-  if (plan.run === null) return [hostReference(plan.problem, call.args, call.out)];
+  const { run, params, label, kept, rounding, problem } = plan;
+  if (run === null) return [hostReference(problem, call.args, call.out)];
   const buffers = matmulBuffers(plan, call);
-  if (plan.decodes) {
-    const { commands, b, gate } = decodeWeights(plan.problem, call);
-    return [...commands, plan.run({ ...buffers, b, gate }, plan.label)];
+  if (plan.panels !== null) {
+    return plan.panels.flatMap((panel) => {
+      const { commands, b, gate } = decodePanel(problem, call, panel);
+      return [...commands, run({ ...columnsFrom(buffers, params, panel.from), b, gate }, panel.params, label)];
+    });
   }
-  const own = plan.run(buffers, plan.label);
-  return plan.rounding === null || call.prepared ? [own] : [quantizeCommand(plan, plan.rounding, call), own];
+  if (kept !== null) {
+    if (kept.direct && call.args.a.binding.byteOffset % KEPT_ALIGNMENT === 0) return [run(buffers, params, label)];
+    const a = { buffer: call.scratch!, byteOffset: 0 };
+    const own = run({ ...buffers, a }, { ...params, ...kept.params }, label);
+    return call.prepared ? [own] : [kept.copy(call.args.a.binding, a), own];
+  }
+  const own = run(buffers, params, label);
+  return rounding === null || call.prepared ? [own] : [quantizeCommand(plan, rounding, call), own];
+}
+
+/** The buffers whose first column of results is `from`. */
+function columnsFrom(buffers: Buffers, p: HipMatmulParams, from: number): Buffers {
+  const shifted = <T extends Binding | undefined>(binding: T, stride: number, dtype: number): T =>
+    binding && { ...binding, byteOffset: binding.byteOffset + from * stride * dtypeIdBytes(dtype) };
+  return {
+    ...buffers,
+    out: shifted(buffers.out, p.out_stride[1]!, p.out_dtype),
+    bias: shifted(buffers.bias, p.bias_stride, p.bias_dtype),
+    gate_bias: shifted(buffers.gate_bias, p.gate_bias_stride, p.bias_dtype),
+    residual: shifted(buffers.residual, p.residual_stride[1]!, p.residual_dtype),
+  };
 }
 
 /** The launch that rounds activations to 8 bits. */

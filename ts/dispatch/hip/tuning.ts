@@ -15,6 +15,8 @@ export interface HipTuning extends TuningEntry {
   readonly wavesPerUnit: number;
   /** Smallest share of k that a wave is given when k is split. */
   readonly splitK: number;
+  /** Working space for weights that are decoded to f32 for a GEMM with `exact`. */
+  readonly exactPanelMiB: number;
 }
 
 /** Entries that may be given per format and columns. */
@@ -27,6 +29,7 @@ const QUANTIZED = {
   gemvWaves: [1, 8],
   wavesPerUnit: [1, 1024],
   splitK: [256, 2 ** 20],
+  exactPanelMiB: [1, 65536],
 } as const satisfies TuningLimits;
 
 const COLUMNS = [...new Set(HIP_GEMV_SHAPES.map(([columns]) => columns))];
@@ -50,6 +53,7 @@ const PORTABLE: HipTuning = {
   gemvWaves: 4,
   wavesPerUnit: 8,
   splitK: 512,
+  exactPanelMiB: 64,
 };
 
 /** What was measured, by `Capabilities.architecture`. */

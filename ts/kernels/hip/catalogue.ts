@@ -1,6 +1,7 @@
 import { hipCopy } from './copy.ts';
 import type { AnyHipKernel } from './declare.ts';
 import { hipGemmDense, hipGemvDense } from './dense.ts';
+import { hipGemvExact } from './exact.ts';
 import { hipGemm } from './gemm.ts';
 import { hipGemv } from './gemv.ts';
 import { hipMoeGemv, hipMoeTiles } from './moe.ts';
@@ -21,4 +22,5 @@ export const HIP_KERNELS: readonly AnyHipKernel[] = [
   hipDequantize,
   hipGetRows,
   hipCopy,
+  hipGemvExact,
 ] as unknown as readonly AnyHipKernel[];
