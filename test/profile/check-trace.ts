@@ -17,6 +17,8 @@ export function traceProblems(trace: ChromeTrace): string[] {
   const processes = new Set<number>();
   const slices = new Map<string, Complete[]>();
   const flows = new Map<number, TraceEvent[]>();
+  /** When what is under way began; infinite once it has ended. */
+  const waits = new Map<number, number>();
   for (const event of traceEvents) {
     const { ph, name, pid, tid, ts, dur, id } = event;
     const say = (what: string) => problems.push(`${what}: ${JSON.stringify(event)}`);
@@ -34,6 +36,11 @@ export function traceProblems(trace: ChromeTrace): string[] {
     if (ph === 'X') {
       if (!Number.isFinite(dur) || dur! < 0) say('no duration');
       slices.set(key(event), [...(slices.get(key(event)) ?? []), event as Complete]);
+    } else if (ph === 'b' || ph === 'e') {
+      const begun = waits.get(id!);
+      if (!Number.isInteger(id) || typeof event.cat !== 'string') say('an asynchronous event without id or category');
+      if (ph === 'b' ? begun !== undefined : begun === undefined || begun > ts!) say('no pair of asynchronous events');
+      waits.set(id!, ph === 'b' ? ts! : Number.POSITIVE_INFINITY);
     } else if (ph === 's' || ph === 'f') {
       if (!Number.isInteger(id)) say('a flow without an id');
       flows.set(id!, [...(flows.get(id!) ?? []), event]);
@@ -52,6 +59,7 @@ export function traceProblems(trace: ChromeTrace): string[] {
       open.push(slice);
     }
   }
+  for (const [id, begun] of waits) if (Number.isFinite(begun)) problems.push(`asynchronous event ${id} does not end`);
   for (const [id, events] of flows) {
     const [from, to] = events;
     if (events.length !== 2 || from!.ph !== 's' || to!.ph !== 'f') problems.push(`flow ${id} is no pair`);

@@ -9,7 +9,7 @@ import { lanesOf, type Slice } from './lanes.ts';
 
 /** An event of the Chrome trace format; times are microseconds. */
 export interface TraceEvent {
-  readonly ph: 'X' | 'M' | 's' | 'f';
+  readonly ph: 'X' | 'M' | 'b' | 'e' | 's' | 'f';
   readonly name: string;
   readonly pid: number;
   readonly tid: number;
@@ -29,7 +29,7 @@ export interface ChromeTrace {
 }
 
 export interface DeviceTraceOptions {
-  /** Launches and spans that are kept; later ones are counted only. Defaults to 500,000, about 100 MB as a file. */
+  /** Launches and spans that are kept; later ones are counted only. Defaults to 500,000, 100 MB and more as a file. */
   readonly maxEvents?: number | undefined;
 }
 
@@ -211,7 +211,7 @@ function argsOf({ kernel, constants, params, bindings }: Launch): Args {
 
 const JAVASCRIPT = 1;
 /** Threads of the first process, in the order in which they are shown. */
-const LANES = { scopes: 0, javascript: 1000, waiting: 2000 } as const;
+const LANES = { scopes: 0, javascript: 1000 } as const;
 
 /** One trace of several devices: a process for JavaScript, and one for each device. */
 export function chromeTrace(traces: readonly DeviceTrace[]): ChromeTrace {
@@ -264,12 +264,12 @@ export function chromeTrace(traces: readonly DeviceTrace[]): ChromeTrace {
     ...encodes.map((span) => ({ ...span, cat: 'encode' })),
     ...steps.map((step) => ({ ...step, cat: 'host' })),
   ]);
-  draw(
-    JAVASCRIPT,
-    LANES.waiting,
-    'in flight',
-    all.map(({ end, done, id }) => ({ name: 'await', cat: 'await', begin: end, end: done, args: { submission: id } })),
-  );
+  // There may be hundreds in flight: asynchronous events, which viewers stack as they need.
+  all.forEach(({ end, done, id }, i) => {
+    const common = { name: 'await', cat: 'await', id: i + 1, pid: JAVASCRIPT, tid: LANES.javascript } as const;
+    events.push({ ph: 'b', ...common, ts: microseconds(end), args: { submission: id } });
+    events.push({ ph: 'e', ...common, ts: microseconds(Math.max(done, end)) });
+  });
 
   recorded.forEach(({ name, ended }, device) => {
     const pid = JAVASCRIPT + 1 + device;
