@@ -44,7 +44,7 @@ export type ReportTarget = Pick<Args, 'markdown' | 'threshold'> & Partial<Pick<A
 
 /** A report of results that were just measured. */
 export async function reportOf(name: string, results: readonly SuiteResult[], target: ReportTarget): Promise<void> {
-  await writeReport([{ name, results, ab: [], sweep: null }], target);
+  await writeReport([{ name, results, ab: [], sweeps: [] }], target);
 }
 
 async function writeReport(inputs: readonly ReportInput[], target: ReportTarget): Promise<void> {

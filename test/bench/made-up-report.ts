@@ -80,7 +80,7 @@ export const inputOf = (more: Partial<ReportInput> = {}): ReportInput => ({
   name: 'now.json',
   results: madeUpResults([1.3]),
   ab: [],
-  sweep: null,
+  sweeps: [],
   ...more,
 });
 
@@ -94,7 +94,7 @@ export const baselineOf = (slower: readonly number[]): Baseline => ({
 /** Everything that a report can have in it. */
 export function madeUpReport(): Report {
   const baseline = baselineOf([]);
-  return buildReport([inputOf({ sweep: madeUpSweep() })], {
+  return buildReport([inputOf({ sweeps: [madeUpSweep()] })], {
     title: HOSTILE,
     threshold: 0.1,
     baseline: {

@@ -9,7 +9,7 @@ import { plain, renderMarkdown } from '../../bench/report/html/markdown.ts';
 import { escapeText, html } from '../../bench/report/html/markup.ts';
 import { buildReport } from '../../bench/report/html/model.ts';
 import { renderPage } from '../../bench/report/html/page.ts';
-import { type Sweep, sweepProblem } from '../../bench/report/html/sweep-file.ts';
+import { type Sweep, sweepProblem, sweepsOf } from '../../bench/report/html/sweep-file.ts';
 import type { SuiteResult } from '../../bench/suites/suite.ts';
 import { result } from './made-up.ts';
 import { baselineOf, HOSTILE, inputOf, madeUpReport, madeUpSweep } from './made-up-report.ts';
@@ -99,7 +99,7 @@ describe('a report', () => {
       candidates: [null, 5],
     };
     for (const each of [bare, odd]) {
-      const input: ReportInput = { name: 'x', results: [each as unknown as SuiteResult], ab: [], sweep: null };
+      const input: ReportInput = { name: 'x', results: [each as unknown as SuiteResult], ab: [], sweeps: [] };
       const page = renderPage(buildReport([input], { threshold: 0.1 }), 0.1);
       expect(bodyOf(page)).not.toMatch(/NaN|undefined|\[object/);
     }
@@ -124,7 +124,7 @@ describe('a report', () => {
 
 describe('a sweep', () => {
   it('has a map for each problem, whose cells are the best over what is not on the axes', () => {
-    const page = renderPage(buildReport([inputOf({ sweep: madeUpSweep() })], { threshold: 0.1 }), 0.1);
+    const page = renderPage(buildReport([inputOf({ sweeps: [madeUpSweep()] })], { threshold: 0.1 }), 0.1);
     const maps = page.match(/<figure class="card heat"/g);
     expect(maps).toHaveLength(2);
     // Four by three tiles; the third parameter has two values.
@@ -143,6 +143,34 @@ describe('a sweep', () => {
     );
     expect(sweepProblem({ ...sweep, results: [{ shape: { m: 1 }, configuration: { a: 1 }, ms: -1 }] })).toContain('ms');
   });
+
+  it('of this package has its defaults named, rows of activations beside a single entry, and what was refused', () => {
+    const shape = (m: number) => ({ format: 'q4_k', precision: 'fast', m, n: 64, k: 256 }) as const;
+    const point = (m: number, value: number | null, ms: number, study = 'rows') => {
+      return { study, shape: shape(m), configuration: value === null ? {} : { gemvRows: value }, ms, rounds: 3 };
+    };
+    const measurements = [
+      ...[point(1, null, 2), point(1, 8, 1), point(4, null, 3), point(4, 8, 6)],
+      point(4, 8, 4, 'rows, again'),
+    ];
+    const refused = [{ shape: 'q4_k m=4 n=64 k=256 fast', configuration: { gemvRows: 99 }, reason: 'too many' }];
+    const studies = [{ study: 'rows', refused }];
+    const sweeps = sweepsOf([{ key: { device: 'A GPU', backend: 'hip' }, measurements, studies }]) as Sweep[];
+    expect(sweeps.map(sweepProblem)).toEqual([null]);
+    expect(sweeps[0]!.results).toHaveLength(5);
+    const page = renderPage(buildReport([inputOf({ sweeps })], { threshold: 0.1 }), 0.1);
+    expect(page.match(/<figure class="card heat"/g)).toHaveLength(1);
+    expect(page.match(/<h3>A GPU \(hip\)/g)).toHaveLength(1);
+    const labels = [...page.matchAll(/class="cell [^"]*"[^>]* aria-label="([^"]*)"/g)].map(([, label]) => label);
+    expect(labels).toEqual([
+      'gemvRows=8; 1.00 ms, 1.00 times the best',
+      expect.stringMatching(/not tried/),
+      'default; 2.00 ms, 2.00 times the best',
+      'gemvRows=8; 4.00 ms, 1.33 times the best',
+      expect.stringMatching(/too many/),
+      'default; 3.00 ms, 1.00 times the best',
+    ]);
+  });
 });
 
 describe('files', () => {
@@ -157,7 +185,7 @@ describe('files', () => {
     expect((await readInput(await file('json.json', results))).results).toHaveLength(results.length);
     expect((await readInput(await file('ab.json', ab))).ab).toHaveLength(1);
     const sweep: Sweep = madeUpSweep();
-    expect((await readInput(await file('sweep.json', sweep))).sweep).toEqual(sweep);
+    expect((await readInput(await file('sweep.json', sweep))).sweeps).toEqual([sweep]);
   });
 
   it.each([

@@ -16,14 +16,24 @@ interface Parameter {
   readonly values: readonly SweepValue[];
 }
 
+/** The number of rows of activations: where only one parameter was varied, it is the other axis. */
+const ROWS = 'm';
+
 /** One map per problem: its two widest parameters across, the best over all others in each cell. */
 export function heatmaps(sweep: Sweep): Markup[] {
-  const problems = new Map<string, SweepPoint[]>();
-  for (const point of sweep.results) {
-    const name = said(point.shape);
-    problems.set(name, [...(problems.get(name) ?? []), point]);
-  }
-  return [...problems].map(([name, points]) => heatmap(name, points));
+  const grouped = (points: readonly SweepPoint[], nameOf: (point: SweepPoint) => string) => {
+    const groups = new Map<string, SweepPoint[]>();
+    for (const point of points) groups.set(nameOf(point), [...(groups.get(nameOf(point)) ?? []), point]);
+    return [...groups];
+  };
+  const withoutRows = ({ shape }: SweepPoint) =>
+    said(Object.fromEntries(Object.entries(shape).filter(([key]) => key !== ROWS)));
+  return grouped(sweep.results, withoutRows).flatMap(([name, points]) => {
+    const sizes = new Set(points.map(({ shape }) => shape[ROWS] ?? null));
+    const varied = parametersOf(points).filter(({ values }) => values.length > 1);
+    if (sizes.size > 1 && varied.length <= 1) return [heatmap(name, points, ROWS)];
+    return grouped(points, ({ shape }) => said(shape)).map(([each, own]) => heatmap(each, own, null));
+  });
 }
 
 const said = (fields: Readonly<Record<string, SweepValue>>): string =>
@@ -44,38 +54,43 @@ function parametersOf(points: readonly SweepPoint[]): Parameter[] {
     .sort((a, b) => b.values.length - a.values.length);
 }
 
-function heatmap(name: string, points: readonly SweepPoint[]): Markup {
+/** @param byRows  that field of the problem runs down, and each row has a best of its own; null for one problem */
+function heatmap(name: string, points: readonly SweepPoint[], byRows: string | null): Markup {
   const parameters = parametersOf(points);
   const none: Parameter = { name: '', values: [null] };
-  // The wider one runs across; what was not varied is part of the words below.
-  const [across, down = none] = parameters.filter(({ values }, i) => i === 0 || values.length > 1) as [
-    Parameter,
-    Parameter?,
-  ];
+  // The widest one runs across; what was not varied is part of the words below.
+  const [across = none, second = none] = parameters.filter(({ values }, i) => i === 0 || values.length > 1);
+  const down =
+    byRows === null
+      ? second
+      : { name: byRows, values: [...new Set(points.map(({ shape }) => shape[byRows] ?? null))].sort(order) };
+  const of = (point: SweepPoint) => (byRows === null ? point.configuration : point.shape)[down.name] ?? null;
   const measured = points.filter(({ ms }) => ms !== null);
   const best = min(measured, ({ ms }) => ms!);
   const winner = measured.find(({ ms }) => ms === best);
-  const rest = parameters.filter((parameter) => parameter !== across && parameter !== down);
-  const width = LEFT + across.values.length * CELL.width + 8;
-  const height = TOP + down.values.length * CELL.height + 8;
-  const cells = down.values.map((row, i) =>
-    across.values.map((column, j) => {
-      const here = points.filter(
-        ({ configuration }) =>
-          (configuration[across.name] ?? null) === column &&
-          (down === none || (configuration[down.name] ?? null) === row),
-      );
-      return cell(here, best ?? Number.NaN, rest, LEFT + j * CELL.width, TOP + i * CELL.height, i + j === 0);
-    }),
+  const rest = parameters.filter(
+    (parameter) => parameter !== across && parameter !== down && parameter.values.length > 1,
   );
+  const axes = `${down === none ? '' : `${down.name} ↓   `}${across.name} →`;
+  const width = Math.max(LEFT + across.values.length * CELL.width, 8 + 7.5 * axes.length) + 8;
+  const height = TOP + down.values.length * CELL.height + 8;
+  const cells = down.values.map((row, i) => {
+    const line = points.filter((point) => down === none || of(point) === row);
+    const least = byRows === null ? best : min(line, ({ ms }) => ms ?? Number.POSITIVE_INFINITY);
+    return across.values.map((column, j) => {
+      const here = line.filter(({ configuration }) => (configuration[across.name] ?? null) === column);
+      return cell(here, least ?? Number.NaN, rest, LEFT + j * CELL.width, TOP + i * CELL.height, i + j === 0);
+    });
+  });
   const summary =
     winner === undefined
       ? 'nothing was measured'
-      : `best ${milliseconds(best!)} ms with ${said(winner.configuration)}; ${measured.length} of ${points.length} measured`;
+      : byRows !== null
+        ? `each row by its best; ${measured.length} of ${points.length} measured`
+        : `best ${milliseconds(best!)} ms with ${said(winner.configuration)}; ${measured.length} of ${points.length} measured`;
   return html`<figure class="card heat" data-name="${name}"><figcaption><strong>${name}</strong><span class="sub">${summary}</span></figcaption>
 <div class="scroll" tabindex="0" role="region" aria-label="Tile map of ${name}"><svg class="chart heatmap" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="group" aria-label="Time of ${name} by ${across.name}${down === none ? '' : ` and ${down.name}`}, relative to the best; arrow keys go from cell to cell">
-<text class="axis-title" x="${LEFT + (across.values.length * CELL.width) / 2}" y="14" text-anchor="middle">${across.name} →</text>
-${down === none ? null : html`<text class="axis-title" x="8" y="${TOP - 10}">${down.name} ↓</text>`}
+<text class="axis-title" x="8" y="14">${axes}</text>
 <g class="axis">${across.values.map((value, j) => html`<text x="${LEFT + (j + 0.5) * CELL.width}" y="${TOP - 10}" text-anchor="middle">${String(value ?? '–')}</text>`)}${down === none ? null : down.values.map((value, i) => html`<text x="${LEFT - 10}" y="${TOP + (i + 0.5) * CELL.height + 4}" text-anchor="end">${String(value ?? '–')}</text>`)}</g>
 <g data-roving="">${cells}</g></svg></div></figure>`;
 }

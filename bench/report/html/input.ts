@@ -6,7 +6,7 @@ import type { AbResult } from '../../ab/run.ts';
 import { baselineProblem } from '../../baseline/file.ts';
 import { BASELINE_FORMAT, BASELINE_VERSION } from '../../baseline/schema.ts';
 import type { SuiteResult } from '../../suites/suite.ts';
-import { isSweep, type Sweep, sweepProblem } from './sweep-file.ts';
+import { type Sweep, sweepProblem, sweepsOf } from './sweep-file.ts';
 
 /** What a file held: results of suites, of an A/B run, or of a sweep. */
 export interface ReportInput {
@@ -14,7 +14,7 @@ export interface ReportInput {
   readonly name: string;
   readonly results: readonly SuiteResult[];
   readonly ab: readonly AbResult[];
-  readonly sweep: Sweep | null;
+  readonly sweeps: readonly Sweep[];
 }
 
 /** Reads a file as `--save-baseline`, `--json` or a sweep wrote it; `-` is standard input. @throws ERR_FILE */
@@ -28,11 +28,12 @@ export async function readInput(path: string): Promise<ReportInput> {
   } catch (cause) {
     throw fail(`cannot be read as JSON: ${(cause as Error).message}.`, cause);
   }
-  const input = { name, results: [], ab: [], sweep: null };
-  if (isSweep(content)) {
-    const problem = sweepProblem(content);
-    if (problem !== null) throw fail(`is not a sweep that this version reads: ${problem}`);
-    return { ...input, sweep: content as Sweep };
+  const input = { name, results: [], ab: [], sweeps: [] };
+  const sweeps = sweepsOf(content);
+  if (sweeps !== null) {
+    const problem = sweeps.map(sweepProblem).find((found) => found !== null);
+    if (problem !== undefined) throw fail(`is not a sweep that this version reads: ${problem}`);
+    return { ...input, sweeps: sweeps as Sweep[] };
   }
   if (isAb(content)) return { ...input, ab: content };
   const results = Array.isArray(content) ? content : (content as { results?: unknown } | null)?.results;

@@ -110,7 +110,7 @@ export function buildReport(inputs: readonly ReportInput[], options: ReportOptio
     entries: numbered,
     machines: [...machines.values()],
     comparisons: [...comparisonsOf(inputs, options)],
-    sweeps: inputs.flatMap(({ sweep }) => (sweep === null ? [] : [sweep])),
+    sweeps: inputs.flatMap(({ sweeps }) => sweeps),
     warnings: warningsOf(numbered),
   };
 }

@@ -1,4 +1,6 @@
 import { Ajv } from 'ajv';
+import type { SweepResult } from '../../sweep/run.ts';
+import { shapeName } from '../../sweep/shape.ts';
 
 /** Names the kind of file. */
 export const SWEEP_FORMAT = 'tilewright-bench-sweep';
@@ -58,8 +60,64 @@ export const SWEEP_SCHEMA = {
   },
 } as const;
 
-export function isSweep(content: unknown): boolean {
-  return (content as { format?: unknown } | null)?.format === SWEEP_FORMAT;
+const isPlain = (content: unknown): boolean => (content as { format?: unknown } | null)?.format === SWEEP_FORMAT;
+
+/** What of `bench sweep --json` is looked at. */
+type Found = Pick<SweepResult, 'key' | 'measurements' | 'studies'>;
+
+const isFound = (content: unknown): content is Found[] =>
+  Array.isArray(content) &&
+  content.length > 0 &&
+  content.every((each: Partial<Found> | null) => Array.isArray(each?.measurements) && Array.isArray(each?.studies));
+
+/** Sweeps of a file's content, yet to be checked; null if it holds none. */
+export function sweepsOf(content: unknown): unknown[] | null {
+  if (isPlain(content)) return [content];
+  return isFound(content) ? content.map(fromFound) : null;
+}
+
+/** Measurements taken again, to confirm a choice, belong to their study. */
+const AGAIN = /, again$/;
+const DEFAULT = 'default';
+
+/** A sweep of this package: entries that are not named have their default. */
+function fromFound({ key, measurements, studies }: Found): Sweep {
+  const points = new Map<string, SweepPoint>();
+  const shapes = new Map(measurements.map(({ shape }) => [shapeName(shape), shape]));
+  const refused = studies.flatMap(({ study, refused }) =>
+    (refused ?? []).flatMap(({ shape, configuration, reason }) => {
+      const found = shapes.get(shape);
+      return found === undefined ? [] : [{ study, shape: found, configuration, ms: null, note: reason }];
+    }),
+  );
+  const all = [...refused, ...measurements.map((each) => ({ ...each, study: String(each.study).replace(AGAIN, '') }))];
+  const names = new Map<string, Set<string>>();
+  for (const { study, configuration } of all) {
+    const own = names.get(study) ?? new Set();
+    for (const name of Object.keys(configuration)) own.add(name);
+    names.set(study, own);
+  }
+  for (const point of all) {
+    const { study, configuration, ms } = point;
+    const note = 'note' in point ? { note: point.note } : {};
+    const whole = [...names.get(study)!].map((name) => [name, configuration[name] ?? DEFAULT] as const);
+    const { format, precision, m, n, k } = point.shape;
+    const shape = { study, format, precision, m, n, k };
+    // What was measured later was measured longer.
+    points.set(JSON.stringify([shape, whole]), {
+      shape,
+      configuration: whole.length > 0 ? Object.fromEntries(whole) : { [DEFAULT]: true },
+      ms,
+      ...note,
+    });
+  }
+  const { device, backend } = key ?? {};
+  return {
+    format: SWEEP_FORMAT,
+    version: SWEEP_VERSION,
+    device: `${device} (${backend})`,
+    results: [...points.values()],
+  };
 }
 
 /** What is wrong with the content of a sweep file; null if nothing is. */
