@@ -9,6 +9,7 @@ export type {
   BackendName,
   BackendRun,
   Capabilities,
+  LoadOptions,
 } from './device/backend.ts';
 export { DeviceBuffer } from './device/buffer.ts';
 export {
@@ -81,7 +82,7 @@ export {
   explainExperts,
 } from './ops/experts.ts';
 export { type GetRowsOptions, getRows, getRowsCommand } from './ops/get-rows.ts';
-export { GGUFModel, loadGGUF } from './ops/load-gguf.ts';
+export { GGUFModel, loadGGUF, type ModelLoadOptions } from './ops/load-gguf.ts';
 export { dequantize, quantize } from './ops/quantize.ts';
 export { KernelTimer, type ScopeSummary, type ScopeTiming, TimerScope } from './ops/timer.ts';
 export {

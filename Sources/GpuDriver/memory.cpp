@@ -163,18 +163,29 @@ void Transfers::zero(const Block& block) {
 }
 
 void Transfers::write(const Block& block, size_t offset, const void* source, size_t bytes) {
+  fill(block, offset, bytes, [source](void* target, size_t at, size_t count) {
+    std::memcpy(target, static_cast<const char*>(source) + at, count);
+  });
+}
+
+void Transfers::fill(const Block& block, size_t offset, size_t bytes, const Source& source) {
   std::lock_guard<std::mutex> lock(mutex_);
   const Api& api = context_->api();
   for (size_t done = 0; done < bytes;) {
     const size_t count = std::min(kChunkBytes, bytes - done);
     Slot& slot = next();
-    std::memcpy(slot.memory, static_cast<const char*>(source) + done, count);
+    source(slot.memory, done, count);
     api.check(api.copy_to_device(block.address() + offset + done, slot.memory, count, stream_), "MemcpyHtoDAsync");
     api.check(api.event_record(slot.event, stream_), "EventRecord");
     slot.busy = true;
     dirty_ = true;
     done += count;
   }
+}
+
+void Transfers::settle() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (Slot& slot : slots_) wait(slot);
 }
 
 void Transfers::read(const Block& block, size_t offset, void* target, size_t bytes) {

@@ -1,6 +1,7 @@
 // Device memory and the way in and out of it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -68,6 +69,11 @@ class Transfers {
 
   void zero(const Block& block);
   void write(const Block& block, size_t offset, const void* source, size_t bytes);
+  /// As write(), from a `source` that puts `count` bytes from `at` on into a pinned buffer, and may throw.
+  using Source = std::function<void(void* target, size_t at, size_t count)>;
+  void fill(const Block& block, size_t offset, size_t bytes, const Source& source);
+  /// Returns when everything that was written is there.
+  void settle();
   /// Returns when the bytes are there. Waits for transfers, not for kernels.
   void read(const Block& block, size_t offset, void* target, size_t bytes);
   /// Work that `stream` is given after this call sees everything that was written before.

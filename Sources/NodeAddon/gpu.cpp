@@ -1,8 +1,9 @@
 #include "gpu.h"
 
+#include <algorithm>
 #include <map>
 
-#include "../GpuDriver/queue.h"
+#include "gpu_work.h"
 
 namespace tw {
 namespace {
@@ -10,75 +11,10 @@ namespace {
 using gpu::Block;
 using gpu::Commands;
 using gpu::Context;
-using gpu::Pool;
 using gpu::Queue;
 using gpu::Recording;
 using gpu::Submission;
 using gpu::Transfers;
-
-/// What the handles of one device share. It outlives the device's own handle while buffers are left.
-struct State {
-  State(std::shared_ptr<Context> opened, double limit_ms)
-      : context(std::move(opened)),
-        pool(std::make_shared<Pool>(context)),
-        transfers(std::make_unique<Transfers>(context, limit_ms)),
-        queue(std::make_unique<Queue>(context, pool, *transfers, limit_ms)) {}
-  ~State() { close(); }
-
-  /// Waits for what runs, bounded, and frees everything.
-  void close() {
-    if (!queue) return;
-    bool hung = queue->close();
-    queue.reset();
-    try {
-      context->make_current();
-    } catch (const gpu::Error&) {
-      hung = true;  // a lost device has nothing to give back
-    }
-    if (hung) {
-      (void)transfers.release();
-    } else {
-      transfers.reset();
-    }
-    pool->close(hung);
-    std::lock_guard<std::mutex> lock(mutex);
-    closed = true;
-    if (!hung) {
-      for (gpu::Module module : modules) context->api().module_unload(module);
-    }
-    modules.clear();
-    functions.clear();
-  }
-
-  const std::shared_ptr<Context> context;
-  const std::shared_ptr<Pool> pool;
-  std::unique_ptr<Transfers> transfers;
-  std::unique_ptr<Queue> queue;
-  /// Modules are loaded on other threads.
-  std::mutex mutex;
-  std::vector<gpu::Module> modules;
-  std::vector<gpu::Function> functions;
-  bool closed = false;
-};
-
-Napi::Error to_js(Napi::Env env, const gpu::Error& error) {
-  Napi::Error thrown = Napi::Error::New(env, error.what());
-  thrown.Set("code", error.code);
-  thrown.Set("details", error.details);
-  return thrown;
-}
-
-/// Runs a call of the driver; its errors become JavaScript's.
-template <class F>
-auto guarded(Napi::Env env, const F& call) {
-  try {
-    return call();
-  } catch (const gpu::Error& error) {
-    throw to_js(env, error);
-  } catch (const std::bad_alloc&) {
-    fail(env, "ERR_OUT_OF_MEMORY", "This machine has no memory left for the command list.");
-  }
-}
 
 /// Memory of the device.
 class GpuBuffer : public Napi::ObjectWrap<GpuBuffer> {
@@ -179,7 +115,8 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativeGpu",
                        {InstanceMethod<&NativeGpu::info>("info"), InstanceMethod<&NativeGpu::allocate>("allocate"),
-                        InstanceMethod<&NativeGpu::upload>("upload"), InstanceMethod<&NativeGpu::load>("load"),
+                        InstanceMethod<&NativeGpu::upload>("upload"), InstanceMethod<&NativeGpu::reserve>("reserve"),
+                        InstanceMethod<&NativeGpu::stage>("stage"), InstanceMethod<&NativeGpu::load>("load"),
                         InstanceMethod<&NativeGpu::function>("function"), InstanceMethod<&NativeGpu::submit>("submit"),
                         InstanceMethod<&NativeGpu::record>("record"), InstanceMethod<&NativeGpu::replay>("replay"),
                         InstanceMethod<&NativeGpu::cancel>("cancel"), InstanceMethod<&NativeGpu::close>("close")});
@@ -265,69 +202,56 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
   /// upload(host buffer): device memory with its contents
   Napi::Value upload(const Napi::CallbackInfo& info) {
     State& state = live(info.Env());
-    const std::shared_ptr<Storage> source = NativeBuffer::Unwrap(info[0].As<Napi::Object>())->storage();
-    if (!source) fail(info.Env(), "ERR_DISPOSED", "This buffer was disposed.");
-    if (!source->intact()) fail(info.Env(), "ERR_FILE", "The mapped file became shorter while it was in use.");
+    const std::shared_ptr<Storage> source = source_argument(info, 0);
     return guarded(info.Env(), [&]() -> Napi::Value {
       state.context->make_current();
       auto block = state.pool->allocate(source->bytes());
-      state.transfers->write(*block, 0, source->data(), source->bytes());
+      state.transfers->fill(*block, 0, source->bytes(), reader_of(*source, 0));
       return GpuBuffer::create(info.Env(), {state_, std::move(block)});
     });
+  }
+
+  /// reserve(bytes): memory with undefined contents, to be staged
+  Napi::Value reserve(const Napi::CallbackInfo& info) {
+    State& state = live(info.Env());
+    const size_t bytes = size_argument(info, 0, size_t{1} << 52, "byteLength");
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      state.context->make_current();
+      return GpuBuffer::create(info.Env(), {state_, state.pool->allocate(bytes)});
+    });
+  }
+
+  /// stage(target, source, offset, bytes) -> Promise: copies a part to the same place of `target` on another thread
+  Napi::Value stage(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    live(env);
+    const std::shared_ptr<Block> target = GpuBuffer::Unwrap(info[0].As<Napi::Object>())->block();
+    const std::shared_ptr<Storage> source = source_argument(info, 1);
+    if (!target) fail(env, "ERR_DISPOSED", "This buffer was disposed.");
+    const size_t most = std::min(source->bytes(), target->bytes());
+    const size_t offset = size_argument(info, 2, most, "offset");
+    const size_t bytes = size_argument(info, 3, most - offset, "bytes");
+    return start_work(new Upload(env, state_, target, source, offset, bytes));
+  }
+
+  static std::shared_ptr<Storage> source_argument(const Napi::CallbackInfo& info, size_t index) {
+    std::shared_ptr<Storage> source = NativeBuffer::Unwrap(info[index].As<Napi::Object>())->storage();
+    if (!source) fail(info.Env(), "ERR_DISPOSED", "This buffer was disposed.");
+    return source;
+  }
+
+  static Napi::Value start_work(DeviceWork* work) {
+    const Napi::Promise promise = work->promise();
+    work->Queue();
+    return promise;
   }
 
   /// load(code object or PTX) -> Promise of a number for function(). PTX is compiled by the driver: not on this thread.
   Napi::Value load(const Napi::CallbackInfo& info) {
     live(info.Env());
     auto bytes = array_argument<Napi::Uint8Array>(info, 0, napi_uint8_array, "load() takes a Uint8Array");
-    auto* loading = new Loading(info.Env(), state_, std::string(bytes.Data(), bytes.Data() + bytes.ByteLength()));
-    const Napi::Promise promise = loading->promise();
-    loading->Queue();
-    return promise;
+    return start_work(new ModuleLoad(info.Env(), state_, std::string(bytes.Data(), bytes.Data() + bytes.ByteLength())));
   }
-
-  class Loading : public Napi::AsyncWorker {
-   public:
-    Loading(Napi::Env env, std::shared_ptr<State> state, std::string image)
-        : AsyncWorker(env, "tilewright GPU module"),
-          deferred_(Napi::Promise::Deferred::New(env)),
-          state_(std::move(state)),
-          image_(std::move(image)) {}
-    Napi::Promise promise() const { return deferred_.Promise(); }
-
-    void Execute() override {
-      try {
-        state_->context->make_current();
-        gpu::Module module = nullptr;
-        const gpu::Api& api = state_->context->api();
-        api.check(api.module_load(&module, image_.c_str()), "ModuleLoadData");
-        std::lock_guard<std::mutex> lock(state_->mutex);
-        if (state_->closed) {
-          api.module_unload(module);
-          error_.emplace("ERR_DISPOSED", "The device was disposed.");
-          return;
-        }
-        id_ = state_->modules.size();
-        state_->modules.push_back(module);
-      } catch (const gpu::Error& error) {
-        error_ = error;
-      }
-    }
-    void OnOK() override {
-      if (error_) {
-        deferred_.Reject(to_js(Env(), *error_).Value());
-      } else {
-        deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(id_)));
-      }
-    }
-
-   private:
-    Napi::Promise::Deferred deferred_;
-    std::shared_ptr<State> state_;
-    std::string image_;
-    size_t id_ = 0;
-    std::optional<gpu::Error> error_;
-  };
 
   /// function(module, name) -> number for command lists
   Napi::Value function(const Napi::CallbackInfo& info) {

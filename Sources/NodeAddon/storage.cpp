@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <system_error>
 
@@ -40,21 +41,38 @@ class HeapStorage : public Storage {
 
 }  // namespace
 
+bool Storage::copy_out(size_t offset, void* target, size_t count) const {
+  if (count > 0) std::memcpy(target, static_cast<const char*>(data_) + offset, count);
+  return true;
+}
+
 std::shared_ptr<Storage> allocate_storage(size_t bytes) {
   return std::make_shared<HeapStorage>(bytes);
 }
 
 class MappedRange : public Storage {
  public:
-  MappedRange(std::shared_ptr<Mapping> mapping, size_t offset, size_t length) : mapping_(std::move(mapping)) {
+  MappedRange(std::shared_ptr<Mapping> mapping, size_t offset, size_t length)
+      : mapping_(std::move(mapping)), offset_(offset) {
     data_ = length == 0 ? nullptr : mapping_->data_ + offset;
     bytes_ = length;
   }
   bool intact() const override { return mapping_->intact(); }
   bool writable() const override { return false; }
+  bool copy_out(size_t offset, void* target, size_t count) const override {
+    char* to = static_cast<char*>(target);
+    for (size_t done = 0; done < count;) {
+      const ssize_t got = pread(mapping_->file_, to + done, count - done, static_cast<off_t>(offset_ + offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      done += static_cast<size_t>(got);
+    }
+    return true;
+  }
 
  private:
   std::shared_ptr<Mapping> mapping_;
+  size_t offset_;
 };
 
 std::shared_ptr<Mapping> Mapping::open(const std::string& path) {

@@ -17,6 +17,9 @@ class Storage {
   /// False when the memory can no longer be read safely: a mapped file that has been cut short.
   virtual bool intact() const { return true; }
   virtual bool writable() const { return true; }
+  /// Copies `count` bytes from `offset` on; false where a mapped file has become shorter, which memory that is touched
+  /// would answer with a signal. Reading a file waits for the disk: not on the JavaScript thread.
+  virtual bool copy_out(size_t offset, void* target, size_t count) const;
 
  protected:
   void* data_ = nullptr;

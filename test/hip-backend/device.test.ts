@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -111,6 +111,54 @@ describe.runIf(hasClang)('A HIP device', () => {
       expect(read(y)).toEqual([10, 12, 14]);
       expect(() => times(y, x, 2)).toThrow('read-only');
       expect(() => device.map(join(folder, 'missing'))).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('copies ranges of mapped files on another thread, until it is told to stop', async () => {
+    await using device = openSoft();
+    const folder = await mkdtemp(join(tmpdir(), 'tilewright-'));
+    try {
+      const path = join(folder, 'weights');
+      // Three parts of 32 MiB, the last one odd.
+      const size = 2 ** 26 + 5;
+      const bytes = Buffer.alloc(
+        size + 3,
+        Uint8Array.from({ length: 65537 }, (_, i) => (i * 31) >>> 3),
+      );
+      await writeFile(path, bytes);
+      const mapping = device.map(path);
+      const parts: number[] = [];
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      const buffer = await device.loadMapped(mapping, 3, size, { onBytes: (count) => void parts.push(count) });
+      clearInterval(timer);
+      expect([parts, buffer.readOnly, turns > 1]).toEqual([[2 ** 25, 2 ** 25, 5], true, true]);
+      const back = new Uint8Array(size);
+      buffer.read(back);
+      expect(Buffer.compare(back, bytes.subarray(3))).toBe(0);
+
+      const abort = new AbortController();
+      const stopped = device.loadMapped(mapping, 0, size, {
+        signal: abort.signal,
+        onBytes: (count) => {
+          parts.push(count);
+          abort.abort(new Error('enough'));
+        },
+      });
+      await expect(stopped).rejects.toThrow('enough');
+      await expect(device.loadMapped(mapping, 0, 4, { signal: abort.signal })).rejects.toThrow('enough');
+      expect(parts).toHaveLength(4);
+
+      await truncate(path, 2 ** 25 + 7);
+      await expect(device.loadMapped(mapping, 0, size)).rejects.toMatchObject({ code: 'ERR_FILE' });
+      expect(() => device.mappedBuffer(mapping, 2 ** 25, 9)).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+      // Closing waits for what is being copied.
+      const last = device.loadMapped(mapping, 0, 2 ** 25);
+      await device.dispose();
+      expect((await last).byteLength).toBe(2 ** 25);
+      await expect(device.loadMapped(mapping, 0, 4)).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -66,6 +66,28 @@ it('keeps tensors valid when the model is disposed, and refuses new ones', async
   expect(() => model.tensor('output_norm.weight')).toThrowError(expect.objectContaining({ code: 'ERR_DISPOSED' }));
 });
 
+it('loads tensors together, with progress, and none if it is stopped', async () => {
+  using model = await loadGGUF(await sample('loaded.gguf'), { device });
+  const seen: [number, number][] = [];
+  const tensors = await model.load(undefined, { onProgress: (...now) => void seen.push(now) });
+  const total = norm.byteLength + weights.byteLength;
+  expect(seen).toEqual([
+    [norm.byteLength, total],
+    [total, total],
+  ]);
+  expect([...tensors.keys()]).toEqual(['output_norm.weight', 'blk.0.attn_q.weight']);
+  expect(await (tensors.get('output_norm.weight') as Tensor).read()).toEqual(norm);
+  const one = await model.load(['blk.0.attn_q.weight']);
+  expect([...one.keys()]).toEqual(['blk.0.attn_q.weight']);
+  expect(await (one.get('blk.0.attn_q.weight') as QuantizedTensor).bytes()).toEqual(weights);
+  await expect(model.load(['nope'])).rejects.toMatchObject({ code: 'ERR_TENSOR_NOT_FOUND' });
+  const abort = new AbortController();
+  const onProgress = () => abort.abort(new Error('enough'));
+  await expect(model.load(undefined, { signal: abort.signal, onProgress })).rejects.toThrow('enough');
+  model.dispose();
+  await expect(model.load(['output_norm.weight'])).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+});
+
 it('opens a file of 30 GB without reading it', async () => {
   // The data section is a hole: only its header takes space on disk.
   const rows = 16_384;

@@ -50,6 +50,10 @@ export interface NativeGpu {
   info(): string;
   allocate(byteLength: number): NativeGpuBuffer;
   upload(source: NativeBuffer): NativeGpuBuffer;
+  /** Memory with undefined contents, for {@link stage}. */
+  reserve(byteLength: number): NativeGpuBuffer;
+  /** Copies a part of `source` to the same place of `target`, on another thread. */
+  stage(target: NativeGpuBuffer, source: NativeBuffer, offset: number, bytes: number): Promise<number>;
   load(codeObject: Uint8Array): Promise<number>;
   function(module: number, name: string): number;
   /** @returns an id for {@link cancel} */

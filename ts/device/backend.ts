@@ -45,10 +45,18 @@ export interface BackendMemory {
   release(): void;
 }
 
-/** A file whose contents are device memory without having been copied. */
+export interface LoadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told of bytes that have arrived since it was told last. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+}
+
+/** A file whose contents are device memory without having been copied, as far as the device can read host memory. */
 export interface BackendMapping {
   readonly byteLength: number;
   range(offset: number, length: number): BackendMemory;
+  /** As `range`, for back ends that have to copy: on another thread, so that JavaScript is not held up. */
+  load?(offset: number, length: number, options: LoadOptions): Promise<BackendMemory>;
   release(): void;
 }
 

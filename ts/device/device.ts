@@ -3,7 +3,7 @@ import { DTYPES, type DType, isDType } from '../tensor/dtype.ts';
 import { f32ToBf16, f32ToF16 } from '../tensor/half.ts';
 import { checkShape, elementCount, Layout, type Shape } from '../tensor/layout.ts';
 import { getQuantFormat, rowBytes } from '../tensor/quant-format.ts';
-import type { Backend, BackendMapping, BackendRun, Capabilities } from './backend.ts';
+import type { Backend, BackendMapping, BackendRun, Capabilities, LoadOptions } from './backend.ts';
 import { DeviceBuffer } from './buffer.ts';
 import type { Command, CommandList, HostStep, Launch } from './command-list.ts';
 import type { ElementwiseCatalogue } from './elementwise.ts';
@@ -73,6 +73,29 @@ export class Device implements AsyncDisposable {
   mappedBuffer(mapping: BackendMapping, byteOffset: number, byteLength: number): DeviceBuffer {
     this.#live();
     return new DeviceBuffer(this, mapping.range(byteOffset, byteLength));
+  }
+
+  /**
+   * As {@link mappedBuffer}, without holding JavaScript up: what has to be copied to the device is copied on another
+   * thread.
+   */
+  async loadMapped(
+    mapping: BackendMapping,
+    byteOffset: number,
+    byteLength: number,
+    options: LoadOptions = {},
+  ): Promise<DeviceBuffer> {
+    this.#live();
+    options.signal?.throwIfAborted();
+    if (mapping.load === undefined) {
+      const buffer = this.mappedBuffer(mapping, byteOffset, byteLength);
+      options.onBytes?.(byteLength);
+      return buffer;
+    }
+    const loading = mapping.load(byteOffset, byteLength, options);
+    // Work in flight, for which closing the device waits.
+    this.#inFlight = Promise.allSettled([this.#inFlight, loading]);
+    return new DeviceBuffer(this, await loading);
   }
 
   /** A tensor of zeros, row-major. */

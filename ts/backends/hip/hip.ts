@@ -5,6 +5,7 @@ import type {
   BackendRecording,
   BackendRun,
   Capabilities,
+  LoadOptions,
 } from '../../device/backend.ts';
 import type { Launch } from '../../device/command-list.ts';
 import { TilewrightError } from '../../errors.ts';
@@ -60,6 +61,9 @@ class HipMemory implements BackendMemory {
   }
 }
 
+/** Bytes that are copied to the device between two looks at the signal. */
+const STAGED_BYTES = 32 << 20;
+
 /** A file whose ranges are copied to the device when they are asked for: a GPU of its own cannot read host pages fast. */
 class HipMapping implements BackendMapping {
   readonly #gpu: NativeGpu;
@@ -80,6 +84,28 @@ class HipMapping implements BackendMapping {
         host.release();
       }
     });
+  }
+  async load(offset: number, length: number, { signal, onBytes }: LoadOptions): Promise<BackendMemory> {
+    const host = nativeCall(() => this.#native.range(offset, length));
+    let memory: HipMemory | null = null;
+    try {
+      const target = nativeCall(() => this.#gpu.reserve(length));
+      memory = new HipMemory(target, true);
+      for (let at = 0; at < length; at += STAGED_BYTES) {
+        signal?.throwIfAborted();
+        const bytes = Math.min(STAGED_BYTES, length - at);
+        await nativeCall(() => this.#gpu.stage(target, host, at, bytes)).catch((error) => {
+          throw nativeError(error);
+        });
+        onBytes?.(bytes);
+      }
+      return memory;
+    } catch (error) {
+      memory?.release();
+      throw error;
+    } finally {
+      host.release();
+    }
   }
   release(): void {
     this.#native.release();
