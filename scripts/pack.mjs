@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildBridge } from '../bin/build-bridge.js';
 import { nativeTarget } from '../bin/native-target.js';
+import { bundleKernels } from './kernels.mjs';
 import { optionalDependencies, PLATFORMS, platformManifest, platformReadme } from './platforms.mjs';
 import { setUp } from './setup.mjs';
 import { Failure, main, mustRun, npm, root, say } from './steps.mjs';
@@ -27,18 +28,22 @@ async function npmPack(...args) {
   return Object.values(JSON.parse(output))[0];
 }
 
+/** Of what is built, the package has what runs on any platform: the HIP kernels. */
+const isPublished = (path) => !path.startsWith('build/') || path.startsWith('build/hip/bundle');
+
 /** The package: the files that package.json names, but no binary. */
 async function stagePackage() {
+  await bundleKernels();
   const stage = freshStage('tilewright');
   const { files } = await npmPack('--dry-run');
-  for (const { path } of files.filter(({ path }) => !path.startsWith('build/'))) {
+  for (const { path } of files.filter(({ path }) => isPublished(path))) {
     mkdirSync(dirname(join(stage, path)), { recursive: true });
     copyFileSync(join(root, path), join(stage, path));
   }
   const { devDependencies: _, scripts: __, files: listed, ...published } = manifest;
   writeJson(join(stage, 'package.json'), {
     ...published,
-    files: listed.filter((entry) => !entry.startsWith('build/')),
+    files: listed.filter(isPublished),
     optionalDependencies: optionalDependencies(manifest.version),
   });
   return stage;

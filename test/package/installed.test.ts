@@ -1,4 +1,5 @@
 // The package as users get it: packed, installed into an empty project, and used from there.
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -20,8 +21,14 @@ const tarballs = mkdtempSync(join(tmpdir(), 'tilewright-tarballs-'));
 let main = '';
 let platform = '';
 
+/** The compiler of the HIP kernels, and AMD's linker. */
+const hasLlvm = ['clang++-19', 'ld.lld-19'].every((tool) => spawnSync(tool, ['--version']).status === 0);
+/** One small unit for one target stands for all twelve, which take minutes. */
+const FEW_KERNELS = { TILEWRIGHT_HIP_BUILD: '--targets gfx906 --units ^quantize$' };
+
 beforeAll(async () => {
-  const files = (await mustExecute(process.execPath, ['scripts/pack.mjs', '--out', tarballs])).trim().split('\n');
+  const pack = ['scripts/pack.mjs', '--out', tarballs];
+  const files = (await mustExecute(process.execPath, pack, { env: FEW_KERNELS })).trim().split('\n');
   [main, platform] = files as [string, string];
   for (const file of files) console.log(`${basename(file)}: ${Math.ceil(statSync(file).size / 1024)} KiB`);
 });
@@ -52,6 +59,10 @@ describe('the published tarballs', () => {
     for (const file of ['dist/ts/index.js', 'dist/ts/index.d.ts', 'bin/build-native.js', 'Makefile']) {
       expect(files).toContain(`package/${file}`);
     }
+    const kernels = files.filter((file) => file.startsWith('package/build/')).sort();
+    expect(kernels).toEqual(
+      hasLlvm ? ['package/build/hip/bundle/gfx906/quantize.hsaco.br', 'package/build/hip/bundle/manifest.json'] : [],
+    );
     const platformFiles = await contents(platform);
     expect(platformFiles.filter((file) => !/^package\/(LICENSE|README\.md)$/.test(file)).sort()).toEqual([
       'package/package.json',
@@ -161,7 +172,11 @@ describe('npm pack in the checkout', () => {
   it('makes a tarball that works on this machine by itself', async () => {
     const before = await mustExecute('git', ['status', '--porcelain']);
     const args = ['pack', '--pack-destination', tarballs, '--silent'];
-    const name = (await mustExecute('npm', args)).trim().split('\n').at(-1)!;
+    const { ok, stdout, stderr } = await execute('npm', args, { env: { TILEWRIGHT_HIP_BUILD: 'none' } });
+    expect(ok, stderr).toBe(true);
+    // What a package goes without is said, also where npm itself is silent.
+    expect(stderr).toContain('packed WITHOUT HIP kernels: TILEWRIGHT_HIP_BUILD is none');
+    const name = stdout.trim().split('\n').at(-1)!;
     expect(await mustExecute('git', ['status', '--porcelain'])).toBe(before);
 
     await using project = await Project.create();
