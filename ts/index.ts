@@ -47,6 +47,7 @@ export type { CandidateVerdict, Explanation, Verdict } from './dispatch/explain.
 export type { CustomMetalKernel } from './dispatch/metal/custom.ts';
 export type { MatmulProblem } from './dispatch/problem.ts';
 export type { TuningEntry } from './dispatch/tuning.ts';
+export type { TuningEvidence, TuningKey, TuningRecord } from './dispatch/tuning-table.ts';
 export { type ErrorCode, type ErrorDetails, TilewrightError } from './errors.ts';
 export {
   GGUFFile,

@@ -19,6 +19,7 @@ const OPTIONS = {
   n: sizes('n', 'Rows of weights: columns of the result', '4096'),
   k: sizes('k', 'Length of the dot products', '4096'),
   precision: PRECISION,
+  study: { type: 'string', default: '', describe: 'Only studies whose names contain this: Rows, blocks, threads …' },
   exhaustive: {
     type: 'boolean',
     default: false,
@@ -100,6 +101,7 @@ async function sweep(args: Args): Promise<void> {
       using opened = sessionOn(device, session, { signal: abort.signal, progress, skipped });
       using run = new Sweep(opened, {
         shapes,
+        only: args.study,
         exhaustive: args.exhaustive,
         fresh: args.fresh || !args.resume,
         passes: args.rounds,

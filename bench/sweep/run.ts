@@ -37,6 +37,8 @@ import { digest, SweepState, statePath, type UnitResult } from './state.ts';
 
 export interface SweepOptions {
   readonly shapes: readonly SweepShape[];
+  /** Only studies whose names contain this. */
+  readonly only: string;
   /** Neither the model nor the first rounds leave anything out. */
   readonly exhaustive: boolean;
   /** Forget what an earlier run measured. */
@@ -149,7 +151,8 @@ export class Sweep implements Disposable {
     return [...this.#forms.keys()];
   }
   #studies(): readonly Study[] {
-    return studiesOf(this.#session.device.capabilities, this.#limits, this.#shapes);
+    const all = studiesOf(this.#session.device.capabilities, this.#limits, this.#shapes);
+    return all.filter(({ name }) => name.includes(this.#options.only));
   }
 
   /** What a sweep would do, without measuring. */
@@ -161,10 +164,11 @@ export class Sweep implements Disposable {
   }
 
   async run(): Promise<SweepResult> {
-    const { fresh, table } = this.#options;
+    const { fresh, table, shapes, only, exhaustive, passes } = this.#options;
     const { quick } = this.#session.effort;
     const { revision } = environmentOf(this.#session.device);
-    this.#state = new SweepState(statePath(table, this.#key), { key: this.#key, revision, quick }, fresh);
+    const path = statePath(table, this.#key, [shapes, only, exhaustive, passes]);
+    this.#state = new SweepState(path, { key: this.#key, revision, quick }, fresh);
     const studies = this.#studies();
     for (const study of studies) this.#pace.expect(study.name, this.#expected(study));
     const outcomes: StudyOutcome[] = [];

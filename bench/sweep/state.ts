@@ -28,9 +28,9 @@ interface Line {
 
 export const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
-/** The state's file beside the tuning table. */
-export const statePath = (table: string, key: TuningKey): string =>
-  join(dirname(table), `sweep-${digest(JSON.stringify(key))}.jsonl`);
+/** The state's file beside the tuning table: one for each device and what is looked for on it. */
+export const statePath = (table: string, key: TuningKey, asked: unknown): string =>
+  join(dirname(table), `sweep-${digest(JSON.stringify([key, asked]))}.jsonl`);
 
 export class SweepState {
   readonly path: string;

@@ -57,7 +57,7 @@ function sweepOn(on: Device, shapes: readonly SweepShape[], options: Partial<Swe
     },
   };
   const sweep = new Sweep(session, {
-    ...{ shapes, exhaustive: false, fresh: false, passes: 3, ranker: NO_RANKER, table, save: true },
+    ...{ shapes, only: '', exhaustive: false, fresh: false, passes: 3, ranker: NO_RANKER, table, save: true },
     ...options,
   });
   return {
@@ -98,7 +98,7 @@ it('goes on where it was killed, and measures nothing again', async () => {
       let units = 0;
       const session = { device, limits: new Limits(device, undefined, true), seed: 1, skipped() {},
         effort: { timeMs: 1, rounds: 1, quick: true }, signal: new AbortController().signal, progress: { update() {} } };
-      const sweep = new Sweep(session, { shapes: ${JSON.stringify(SHAPES)}, exhaustive: false, fresh: false, passes: 3,
+      const sweep = new Sweep(session, { shapes: ${JSON.stringify(SHAPES)}, only: '', exhaustive: false, fresh: false, passes: 3,
         ranker: NO_RANKER, table: process.env.TILEWRIGHT_TUNING, save: true,
         onUnit: () => { if (++units === 3) process.kill(process.pid, 'SIGKILL'); } });
       await sweep.run();
