@@ -18,6 +18,8 @@ struct Commands {
   std::vector<Launch> launches;
   /// In units that keep 64-bit arguments aligned.
   std::vector<uint64_t> arguments;
+  /// What each launch is called, for profilers; empty where none asked.
+  std::vector<std::string> labels;
   /// Owns the memory that the arguments point into.
   std::vector<std::shared_ptr<Block>> blocks;
 

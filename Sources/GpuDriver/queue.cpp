@@ -154,7 +154,12 @@ void Queue::start(Submission& submission) {
     run_plain(submission, recording->commands);
     return;
   }
-  api.check(api.graph_launch(recording->graph, stream_), "GraphLaunch");
+  {
+    const std::string name =
+        ranges_ == nullptr ? "" : "replay of " + std::to_string(submission.launches()) + " launches";
+    const Ranges::Scope range(ranges_, name.c_str());
+    api.check(api.graph_launch(recording->graph, stream_), "GraphLaunch");
+  }
   record(submission);
 }
 
@@ -202,7 +207,11 @@ void Queue::run_plain(Submission& submission, Commands& commands) {
         submission.status = Submission::Status::kCancelled;
         break;
       }
-      api.check(commands.launch(api, launch, stream_), "ModuleLaunchKernel");
+      {
+        const bool named = count < commands.labels.size();
+        const Ranges::Scope range(named ? ranges_ : nullptr, named ? commands.labels[count].c_str() : "");
+        api.check(commands.launch(api, launch, stream_), "ModuleLaunchKernel");
+      }
       if (submission.timed) record(submission);
       if (++count % (kWindow / 4) == 0) {
         marks.push_back(event());

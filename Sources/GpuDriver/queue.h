@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "commands.h"
+#include "ranges.h"
 
 namespace tw::gpu {
 
@@ -87,6 +88,7 @@ class Queue {
   const std::shared_ptr<Pool> pool_;
   Transfers& transfers_;
   const double limit_ms_;
+  const Ranges* const ranges_ = Ranges::active();
   Stream stream_ = nullptr, capture_ = nullptr;
 
   mutable std::mutex mutex_;

@@ -119,7 +119,8 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
                         InstanceMethod<&NativeGpu::stage>("stage"), InstanceMethod<&NativeGpu::load>("load"),
                         InstanceMethod<&NativeGpu::function>("function"), InstanceMethod<&NativeGpu::submit>("submit"),
                         InstanceMethod<&NativeGpu::record>("record"), InstanceMethod<&NativeGpu::replay>("replay"),
-                        InstanceMethod<&NativeGpu::cancel>("cancel"), InstanceMethod<&NativeGpu::close>("close")});
+                        InstanceMethod<&NativeGpu::cancel>("cancel"), InstanceMethod<&NativeGpu::close>("close"),
+                        InstanceMethod<&NativeGpu::profiled>("profiled")});
   }
 
   /// new NativeGpu(libraries, ordinal, seconds): an empty list of libraries stands for the drivers' own names.
@@ -285,18 +286,33 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
         env, [&] { return Commands::decode(bytes.Data(), bytes.ByteLength(), std::move(blocks), state.functions); });
   }
 
-  /// submit(commands, buffers, timed, done) -> id for cancel()
+  /// Labels of launches, in order, where a profiler asked for them: see profiled().
+  void name(const Napi::CallbackInfo& info, size_t at, Commands& commands) {
+    if (!info[at].IsArray()) return;
+    Napi::Array labels = info[at].As<Napi::Array>();
+    for (uint32_t i = 0; i < labels.Length(); i++) commands.labels.push_back(labels.Get(i).ToString().Utf8Value());
+  }
+
+  /// profiled() -> whether a profiler wants names of launches
+  Napi::Value profiled(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), gpu::Ranges::active() != nullptr);
+  }
+
+  /// submit(commands, buffers, timed, done, labels?) -> id for cancel()
   Napi::Value submit(const Napi::CallbackInfo& info) {
     State& state = live(info.Env());
     auto submission = std::make_shared<Submission>();
     submission->commands = decode(info, state);
+    name(info, 4, submission->commands);
     return start(info, std::move(submission), 2);
   }
 
-  /// record(commands, buffers) -> recording
+  /// record(commands, buffers, labels?) -> recording
   Napi::Value record(const Napi::CallbackInfo& info) {
     State& state = live(info.Env());
-    return GpuRecording::create(info.Env(), std::make_shared<Recording>(state.context, decode(info, state)));
+    Commands commands = decode(info, state);
+    name(info, 2, commands);
+    return GpuRecording::create(info.Env(), std::make_shared<Recording>(state.context, std::move(commands)));
   }
 
   /// replay(recording, timed, done) -> id for cancel()

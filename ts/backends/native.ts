@@ -56,9 +56,17 @@ export interface NativeGpu {
   stage(target: NativeGpuBuffer, source: NativeBuffer, offset: number, bytes: number): Promise<number>;
   load(codeObject: Uint8Array): Promise<number>;
   function(module: number, name: string): number;
+  /** Whether a profiler wants names of launches: labels for {@link submit} and {@link record}. */
+  profiled(): boolean;
   /** @returns an id for {@link cancel} */
-  submit(commands: Uint8Array, buffers: readonly NativeGpuBuffer[], timed: boolean, done: NativeGpuDone): number;
-  record(commands: Uint8Array, buffers: readonly NativeGpuBuffer[]): NativeGpuRecording;
+  submit(
+    commands: Uint8Array,
+    buffers: readonly NativeGpuBuffer[],
+    timed: boolean,
+    done: NativeGpuDone,
+    labels?: readonly string[],
+  ): number;
+  record(commands: Uint8Array, buffers: readonly NativeGpuBuffer[], labels?: readonly string[]): NativeGpuRecording;
   replay(recording: NativeGpuRecording, timed: boolean, done: NativeGpuDone): number;
   cancel(id: number): void;
   close(): void;

@@ -137,6 +137,8 @@ export class HipBackend implements Backend {
   readonly target: string;
   readonly #addon: NativeAddon;
   readonly #gpu: NativeGpu;
+  /** A profiler wants to know what launches are called. */
+  readonly #profiled: boolean;
   readonly #objects: CodeObjects;
   readonly #limits: HipLimits;
   readonly #modules = new Map<string, Promise<number>>();
@@ -157,6 +159,7 @@ export class HipBackend implements Backend {
     const driver = options.driver ?? process.env.TILEWRIGHT_GPU_DRIVER;
     this.#addon = loadNative();
     this.#gpu = openGpu(this.#addon, driver ? [driver] : [], device, timeoutSeconds);
+    this.#profiled = this.#gpu.profiled();
     try {
       this.info = JSON.parse(this.#gpu.info()) as NativeGpuInfo;
       this.#objects = options.objects ?? ObjectFolder.ofPackage();
@@ -225,9 +228,8 @@ export class HipBackend implements Backend {
   run(launches: readonly Launch[], { timed }: { readonly timed: boolean }): BackendRun {
     const prepared = this.#prepare(launches);
     return this.#start(prepared, timed, () => {
-      const { bytes, memory } = encodeLaunches(this.#ready(prepared));
-      const buffers = memory.map((owner) => (owner as HipMemory).native);
-      return (timed, done) => this.#gpu.submit(bytes, buffers, timed, done);
+      const { bytes, buffers, labels } = this.#encode(prepared);
+      return (timed, done) => this.#gpu.submit(bytes, buffers, timed, done, labels);
     });
   }
 
@@ -238,9 +240,8 @@ export class HipBackend implements Backend {
       run: ({ timed }) =>
         this.#start(prepared, timed, () => {
           if (native === null) {
-            const { bytes, memory } = encodeLaunches(this.#ready(prepared));
-            const buffers = memory.map((owner) => (owner as HipMemory).native);
-            native = nativeCall(() => this.#gpu.record(bytes, buffers));
+            const { bytes, buffers, labels } = this.#encode(prepared);
+            native = nativeCall(() => this.#gpu.record(bytes, buffers, labels));
           }
           const recording = native;
           return (timed, done) => this.#gpu.replay(recording, timed, done);
@@ -252,6 +253,13 @@ export class HipBackend implements Backend {
   /** In order; launches of empty problems are left out, but keep their place for timings. */
   #prepare(launches: readonly Launch[]): readonly (readonly [Launch, PreparedLaunch | null])[] {
     return launches.map((launch) => [launch, prepareLaunch(launch, this.#limits)] as const);
+  }
+
+  #encode(prepared: readonly (readonly [Launch, PreparedLaunch | null])[]) {
+    const ready = this.#ready(prepared);
+    const { bytes, memory } = encodeLaunches(ready);
+    const buffers = memory.map((owner) => (owner as HipMemory).native);
+    return { bytes, buffers, labels: this.#profiled ? ready.map(({ launch }) => launch.label) : [] };
   }
 
   #ready(prepared: readonly (readonly [Launch, PreparedLaunch | null])[]): ReadyLaunch[] {
