@@ -1,5 +1,5 @@
 import type { MetalPlan } from '../dispatch/metal/plan.ts';
-import { GEMM_TILES, THREAD_TILES } from '../kernels/metal/matmul.ts';
+import { GEMM_TILES, THREAD_TILES, type Tile } from '../kernels/metal/matmul.ts';
 
 /** How a Metal kernel divides a matmul: the constants of its launch that cost depends on. */
 export interface MetalConfiguration {
@@ -13,7 +13,14 @@ export interface MetalConfiguration {
   /** GEMM: place in `GEMM_TILES` or `THREAD_TILES`, and bytes of an element of the tile. */
   readonly tile: number;
   readonly tileBytes: 2 | 4;
+  /** A tile of `metal_gemm`'s kind that is none of the package's, in place of `tile`. */
+  readonly shape?: Tile;
+  /** Cycles that decoding a weight takes in a kernel that is none of the package's. */
+  readonly decodeCycles?: number;
 }
+
+/** The tile of a `metal_gemm`. */
+export const tileOf = ({ tile, shape }: MetalConfiguration): Tile => shape ?? GEMM_TILES[tile]!;
 
 /** The configuration of a plan, as the dispatcher makes it. */
 export function configurationOf({ kernel, constants: c }: MetalPlan): MetalConfiguration {
@@ -25,7 +32,7 @@ export function configurationOf({ kernel, constants: c }: MetalPlan): MetalConfi
 export function configurationLabel({ kernel, ...c }: MetalConfiguration): string {
   switch (kernel) {
     case 'metal_gemm': {
-      const { m, n, k, wm, wn } = GEMM_TILES[c.tile]!;
+      const { m, n, k, wm, wn } = tileOf({ kernel, ...c });
       return `${m}x${n}x${k} ${wm}x${wn} ${c.tileBytes === 2 ? 'f16' : 'f32'}`;
     }
     case 'metal_gemm_threads': {

@@ -2,9 +2,9 @@
 
 import type { MatmulProblem } from '../dispatch/problem.ts';
 import { SIMD } from '../kernels/metal/declare.ts';
-import { GEMM_TILES, THREAD_TILES } from '../kernels/metal/matmul.ts';
+import { THREAD_TILES } from '../kernels/metal/matmul.ts';
 import { type Chip, CORE } from './chips.ts';
-import type { MetalConfiguration } from './configuration.ts';
+import { type MetalConfiguration, tileOf } from './configuration.ts';
 import { FITTED, type Fitted } from './fitted.ts';
 import { decodingOf } from './formats.ts';
 import { type Occupancy, occupancyOf } from './occupancy.ts';
@@ -38,6 +38,9 @@ const BARRIER_CYCLES = 20;
 /** What spilled registers cost: an assumption, large enough that no such tile is preferred. */
 const SPILL_FACTOR = 2;
 
+const decodeCycles = (problem: MatmulProblem, c: MetalConfiguration): number =>
+  c.decodeCycles ?? decodingOf(problem).cycles;
+
 /** Cycles of a core per threadgroup: busy ones, and those at barriers while none of its other threadgroups runs. */
 interface Cycles {
   readonly busy: number;
@@ -46,7 +49,7 @@ interface Cycles {
 
 function tileCycles(problem: MatmulProblem, c: MetalConfiguration, occupancy: Occupancy, fitted: Fitted): Cycles {
   const matrix = c.kernel === 'metal_gemm';
-  const tile = matrix ? GEMM_TILES[c.tile]! : THREAD_TILES[c.tile]!;
+  const tile = matrix ? tileOf(c) : THREAD_TILES[c.tile]!;
   const steps = Math.ceil(problem.k / tile.k) * (problem.gate === null ? 1 : 2);
   const products = (tile.m * tile.n * tile.k) / 512;
   const { bytesRead, bytesWritten, barriers } = tileTraffic(c);
@@ -55,8 +58,8 @@ function tileCycles(problem: MatmulProblem, c: MetalConfiguration, occupancy: Oc
   const product = matrix
     ? CORE.mmaCycles / CORE.pipes + fitted.exposedTraffic * moved
     : Math.max(512 / CORE.fma, moved);
-  const decoded = problem.format === null ? 0 : (512 / tile.m) * decodingOf(problem).operations;
-  const decode = (decoded * fitted.decodeCycles) / CORE.fma;
+  const decoded = problem.format === null ? 0 : (512 / tile.m) * decodeCycles(problem, c);
+  const decode = (decoded * fitted.exposedDecoding) / CORE.fma;
   return {
     busy: steps * products * (product + decode),
     waiting: (steps * products * barriers * BARRIER_CYCLES) / occupancy.groupsPerCore,
@@ -64,13 +67,12 @@ function tileCycles(problem: MatmulProblem, c: MetalConfiguration, occupancy: Oc
 }
 
 /** A GEMV: arithmetic, loads and bytes go side by side, the sums of a simdgroup come after. */
-function gemvCycles(problem: MatmulProblem, c: MetalConfiguration, grid: Grid, fitted: Fitted): Cycles {
+function gemvCycles(problem: MatmulProblem, c: MetalConfiguration, grid: Grid): Cycles {
   const gates = problem.gate === null ? 1 : 2;
   const weights = gemvOutputs(c) * problem.k * gates;
-  const { operations } = decodingOf(problem);
   // metal_gemv_t reads its weights again for each row of a.
   const decoded = c.kernel === 'metal_gemv_t' ? c.columns : 1;
-  const arithmetic = weights * (operations * fitted.decodeCycles * decoded + c.columns);
+  const arithmetic = weights * (decodeCycles(problem, c) * decoded + c.columns);
   // A load of a simdgroup takes a cycle of the core at least.
   const loads = (weights * c.columns * loadsPerWeight(problem, c)) / SIMD;
   const bytes = weights * c.columns * bytesPerWeight(problem, c);
@@ -92,6 +94,10 @@ function memoryBytes(problem: MatmulProblem, grid: Grid, occupancy: Occupancy, c
   };
 }
 
+/** 10^9 bytes a second that the whole chip draws from memory. */
+export const bandwidthOf = (chip: Chip, { bandwidthShare }: Fitted): number =>
+  Math.min(bandwidthShare * chip.bandwidthGbps, chip.cores * chip.clockGhz * CORE.memoryBytes);
+
 /** What a configuration of a kernel takes on a chip. */
 export function estimateMatmul(
   problem: MatmulProblem,
@@ -105,15 +111,14 @@ export function estimateMatmul(
   const tiled = kernel === 'metal_gemm' || kernel === 'metal_gemm_threads';
   const group = tiled
     ? tileCycles(problem, configuration, occupancy, fitted)
-    : gemvCycles(problem, configuration, grid, fitted);
+    : gemvCycles(problem, configuration, grid);
   const spilled = occupancy.registers > CORE.threadRegisters ? SPILL_FACTOR : 1;
   const cycles = occupancy.waves * ((group.busy * spilled) / occupancy.fill + group.waiting);
   const { memory, cache } = memoryBytes(problem, grid, occupancy, chip);
   const clock = chip.clockGhz * 1e6;
-  const bandwidth = Math.min(fitted.bandwidthShare * chip.bandwidthGbps, chip.cores * chip.clockGhz * CORE.memoryBytes);
   const parts = {
     launchMs: fitted.launchUs / 1000,
-    memoryMs: memory / bandwidth / 1e6,
+    memoryMs: memory / bandwidthOf(chip, fitted) / 1e6,
     // The busiest core; with too few simdgroups it waits for memory as it waits for arithmetic.
     cacheMs: (occupancy.waves * cache) / occupancy.threadgroups / (clock * CORE.sharedBytes * occupancy.fill),
     computeMs: cycles / clock,

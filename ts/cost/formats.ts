@@ -7,34 +7,35 @@ export interface Decoding {
   /** Loads of a lane for one weight, a load of 16 bytes counted as two. The test bed counts the same (docs/kernels.md). */
   readonly loads: number;
   /**
-   * Operations that turn one weight into a float, counted in the source: shifts, masks, conversions, scales, tables. The
-   * instructions take f16 as it is.
+   * Cycles of a lane that turn one weight into a float. The operations are counted by hand in the source, each run's scale
+   * divided by its weights: 4 cycles for a shift or the extraction of bits (metal-benchmarks), 4 for a conversion from an
+   * integer and for a table (assumed to be like them), 1 for the others. f16 costs nothing: instructions take it as it is.
    */
-  readonly operations: number;
+  readonly cycles: number;
 }
-const decoding = (loads: number, operations: number): Decoding => ({ loads, operations });
+const decoding = (loads: number, cycles: number): Decoding => ({ loads, cycles });
 
 const DECODING: Readonly<Record<string, Decoding>> = {
   f32: decoding(0.5, 0),
   f16: decoding(0.25, 0),
-  bf16: decoding(0.25, 0),
-  q4_0: decoding(1, 5),
-  q4_1: decoding(1, 4),
-  q5_0: decoding(1.5, 8),
-  q5_1: decoding(1, 7),
-  q8_0: decoding(1, 3),
-  q2_k: decoding(1.5, 4),
-  q3_k: decoding(2.5, 8),
-  q4_k: decoding(0.375, 5),
-  q5_k: decoding(0.5, 9),
-  q6_k: decoding(1.5, 8),
-  q8_k: decoding(0.5, 3),
-  iq4_nl: decoding(1, 5),
-  iq4_xs: decoding(0.5, 5),
-  mxfp4: decoding(1.5, 5),
+  bf16: decoding(0.25, 2.5),
+  q4_0: decoding(1, 11),
+  q4_1: decoding(1, 12),
+  q5_0: decoding(1.5, 19),
+  q5_1: decoding(1, 20),
+  q8_0: decoding(1, 9.5),
+  q2_k: decoding(1.5, 22),
+  q3_k: decoding(2.5, 31),
+  q4_k: decoding(0.375, 15),
+  q5_k: decoding(0.5, 25),
+  q6_k: decoding(1.5, 22),
+  q8_k: decoding(0.5, 9),
+  iq4_nl: decoding(1, 14),
+  iq4_xs: decoding(0.5, 19),
+  mxfp4: decoding(1.5, 26),
 };
 /** Integers of affine weights, one element at a time; formats of plug-ins are taken for the slowest known. */
-const UNKNOWN = decoding(2.5, 9);
+const UNKNOWN = decoding(2.5, 31);
 
 export const weightType = ({ format, bDType }: MatmulProblem): string => format?.name ?? bDType ?? 'f32';
 export const decodingOf = (problem: MatmulProblem): Decoding => DECODING[weightType(problem)] ?? UNKNOWN;

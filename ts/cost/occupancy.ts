@@ -1,8 +1,8 @@
 import type { MatmulProblem } from '../dispatch/problem.ts';
 import { SIMD } from '../kernels/metal/declare.ts';
-import { GEMM_TILES, THREAD_TILES } from '../kernels/metal/matmul.ts';
+import { THREAD_TILES } from '../kernels/metal/matmul.ts';
 import { type Chip, CORE } from './chips.ts';
-import type { MetalConfiguration } from './configuration.ts';
+import { type MetalConfiguration, tileOf } from './configuration.ts';
 import type { Grid } from './traffic.ts';
 
 /** How a launch fills a chip. */
@@ -28,7 +28,7 @@ const OTHER_REGISTERS = 32;
 function shapeOf(c: MetalConfiguration): { sums: number; operands: number; chains: number; bytes: number } {
   switch (c.kernel) {
     case 'metal_gemm': {
-      const { m, n, k, wm, wn } = GEMM_TILES[c.tile]!;
+      const { m, n, k, wm, wn } = tileOf(c);
       const [down, across] = [m / wm / 8, n / wn / 8];
       const bytes = Math.max((m + n) * k * c.tileBytes, wm * 8 * n * 4);
       // 64 elements of a matrix are two registers of a lane.

@@ -2,9 +2,9 @@
 
 import type { MatmulProblem } from '../dispatch/problem.ts';
 import { ceilDiv, product, SIMD } from '../kernels/metal/declare.ts';
-import { GEMM_TILES, THREAD_TILES } from '../kernels/metal/matmul.ts';
+import { THREAD_TILES } from '../kernels/metal/matmul.ts';
 import { DTYPES } from '../tensor/dtype.ts';
-import type { MetalConfiguration } from './configuration.ts';
+import { type MetalConfiguration, tileOf } from './configuration.ts';
 import { decodingOf, weightRowBytes } from './formats.ts';
 
 /** Threadgroups along n, m and the batch, and what each takes of the problem. */
@@ -26,8 +26,8 @@ export function gridOf({ m, n, batch }: MatmulProblem, c: MetalConfiguration): G
   const matrices = product(batch);
   if (c.kernel === 'metal_gemm' || c.kernel === 'metal_gemm_threads') {
     const matrix = c.kernel === 'metal_gemm';
-    const tile = matrix ? GEMM_TILES[c.tile]! : THREAD_TILES[c.tile]!;
-    const simdgroups = matrix ? GEMM_TILES[c.tile]!.wm * GEMM_TILES[c.tile]!.wn : (tile.m * tile.n) / 16 / SIMD;
+    const tile = matrix ? tileOf(c) : THREAD_TILES[c.tile]!;
+    const simdgroups = matrix ? tileOf(c).wm * tileOf(c).wn : (tile.m * tile.n) / 16 / SIMD;
     return { alongN: ceilDiv(n, tile.n), alongM: ceilDiv(m, tile.m), batch: matrices, simdgroups };
   }
   const outputs = gemvOutputs(c);
@@ -87,7 +87,8 @@ export interface TileTraffic {
   readonly barriers: number;
 }
 
-export function tileTraffic({ kernel, tile, tileBytes }: MetalConfiguration): TileTraffic {
+export function tileTraffic(c: MetalConfiguration): TileTraffic {
+  const { kernel, tile, tileBytes } = c;
   if (kernel === 'metal_gemm_threads') {
     const { m, n, k } = THREAD_TILES[tile]!;
     // Each thread reads four elements of either side for 16 multiply-adds.
@@ -98,7 +99,7 @@ export function tileTraffic({ kernel, tile, tileBytes }: MetalConfiguration): Ti
       barriers: 1024 / (m * n * k),
     };
   }
-  const { m, n, k, wm, wn } = GEMM_TILES[tile]!;
+  const { m, n, k, wm, wn } = tileOf(c);
   const [down, across] = [m / wm / 8, n / wn / 8];
   const matrixLoads = (down + across) / (down * across);
   return {
