@@ -6,6 +6,7 @@ import { epilogueCommand } from './epilogue.ts';
 import { launchCommand } from './launch.ts';
 import { matmulCommand } from './matmul.ts';
 import { memoryCommand } from './memory.ts';
+import { predictCommand } from './predict.ts';
 import { reportCommand } from './report.ts';
 import { softmaxCommand } from './softmax.ts';
 import type { SuiteEntry } from './suite-command.ts';
@@ -22,12 +23,13 @@ export const SUITES: readonly SuiteEntry[] = [
   dispatchCommand,
 ];
 
-/** What `bench` has: the suites, and what compares and shows. */
+/** What `bench` has: the suites, and what compares, shows and predicts. */
 export const BENCH_COMMANDS: readonly CommandModule[] = [
   ...SUITES.map(({ command }) => command),
   abCommand as unknown as CommandModule,
   reportCommand as unknown as CommandModule,
   sweepCommand as unknown as CommandModule,
+  predictCommand as unknown as CommandModule,
 ];
 
 export const benchCommand: CommandModule = {

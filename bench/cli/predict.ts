@@ -9,7 +9,12 @@ import { MODEL_NAMES, type ModelName, publishedModel } from '../predict/models.t
 import { checkReport, chipsReport, matmulReport, modelReport } from '../predict/report.ts';
 import { names, number, PRECISION, sizes } from './options.ts';
 
-const WEIGHTS = ['f32', 'f16', 'bf16', ...QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name]))];
+const WEIGHTS = [
+  'f32',
+  'f16',
+  'bf16',
+  ...QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name])),
+];
 
 const OPTIONS = {
   device: {
@@ -17,7 +22,11 @@ const OPTIONS = {
     default: 'm2-max',
     describe: 'Chips, separated by commas, or all; --list shows them',
     coerce: (value: unknown): Chip[] =>
-      String(value).toLowerCase() === 'all' ? [...CHIPS] : String(value).split(',').map((name) => chipNamed(name.trim())),
+      String(value).toLowerCase() === 'all'
+        ? [...CHIPS]
+        : String(value)
+            .split(',')
+            .map((name) => chipNamed(name.trim())),
   },
   format: names('format', 'Types of weights', WEIGHTS, 'q4_0'),
   m: sizes('m', 'Rows of a', '1,8,512'),
@@ -70,9 +79,7 @@ async function run(args: ArgumentsCamelCase<PredictArgs>): Promise<void> {
   const predicted = args.device.flatMap((chip) =>
     args.format.flatMap((weights) =>
       args.n.flatMap((n) =>
-        args.k.flatMap((k) =>
-          args.m.map((m) => predictMatmul({ m, n, k, weights, precision: args.precision }, chip)),
-        ),
+        args.k.flatMap((k) => args.m.map((m) => predictMatmul({ m, n, k, weights, precision: args.precision }, chip))),
       ),
     ),
   );

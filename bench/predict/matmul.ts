@@ -1,3 +1,4 @@
+import { CORE } from '../../ts/cost/chips.ts';
 import {
   type Chip,
   chipCapabilities,
@@ -9,7 +10,6 @@ import {
   type Ranked,
   rankMetal,
 } from '../../ts/cost/index.ts';
-import { CORE } from '../../ts/cost/chips.ts';
 import { metalMatmul } from '../../ts/dispatch/metal/matmul.ts';
 import type { MatmulProblem } from '../../ts/dispatch/problem.ts';
 

@@ -1,4 +1,3 @@
-import { chosenConfiguration } from './matmul.ts';
 import {
   type Chip,
   estimateModel,
@@ -8,6 +7,7 @@ import {
   modelPass,
 } from '../../ts/cost/index.ts';
 import { type GGUFFile, QuantFormat, TilewrightError } from '../../ts/index.ts';
+import { chosenConfiguration } from './matmul.ts';
 
 export interface PredictedModel {
   readonly chip: string;
@@ -63,7 +63,8 @@ export function modelOfFile(file: GGUFFile): ModelShape {
     const count = (matrices.get(key)?.count ?? 0) + (shape.length > 2 ? used : 1);
     matrices.set(key, { name: label, n, k, count, weights: dtype, ...(last && { last }) });
   }
-  if (matrices.size === 0) throw new TilewrightError('ERR_USAGE', 'The file has no weights of layers (blk.N.*.weight).');
+  if (matrices.size === 0)
+    throw new TilewrightError('ERR_USAGE', 'The file has no weights of layers (blk.N.*.weight).');
   return {
     name: String(file.metadata['general.name'] ?? (architecture || 'model')),
     ...{ layers, hidden, heads, matrices: [...matrices.values()] },

@@ -92,7 +92,12 @@ export function checkReport({ runs, matmuls, errors, fitted }: Check): string {
     right<CheckedRun>('unseen', (run) => off(run.unseen[name], run[name])),
   ];
   const table = renderTable<CheckedRun>(
-    [left('chip', ({ chip }) => chip), left('weights', ({ weights }) => weights), ...phase('decode'), ...phase('prefill')],
+    [
+      left('chip', ({ chip }) => chip),
+      left('weights', ({ weights }) => weights),
+      ...phase('decode'),
+      ...phase('prefill'),
+    ],
     runs,
   );
   const single = renderTable<CheckedMatmul>(
