@@ -96,8 +96,10 @@ describe('the estimate of a matmul', () => {
     const chip = chipNamed('m2-max');
     const best = (weights: string) => rankMetal(plainProblem({ m: 1, n: 11008, k: 4096, weights }), chip)[0]!.estimate;
     const [q4, q8, f16, f32] = ['q4_0', 'q8_0', 'f16', 'f32'].map(best);
-    for (const estimate of [q4, q8, f16, f32]) expect(estimate!.bound).toBe('memory');
+    for (const estimate of [q8, f16, f32]) expect(estimate!.bound).toBe('memory');
     expect(q8!.parts.memoryMs / q4!.parts.memoryMs).toBeCloseTo(34 / 18, 1);
+    // So many weights a second take more shifts and conversions than the chip has.
+    expect(q4!.bound).toBe('compute');
     expect(f32!.parts.memoryMs / f16!.parts.memoryMs).toBeCloseTo(2, 1);
   });
 });

@@ -28,7 +28,11 @@ describe('the tile of metal_gemm', () => {
     expect(tile({ m: 64, n: 64 })).toBe('32x32');
     expect(tile({ m: 64, n: 64, batch: [40] })).toBe('64x64');
     expect(tile({ m: 16 })).toBe('16x64');
+    // Plain weights are read once up to 32 rows; blocks are smaller than what 64 rows of f16 would waste.
+    expect(tile({ m: 17 })).toBe('32x64');
+    expect(tile({ m: 32 })).toBe('32x64');
     const q4 = QuantFormat.get('q4_0');
+    expect(tile({ m: 32, format: q4, bDType: null })).toBe('16x64');
     expect(tile({ format: q4, bDType: null })).toBe('128x64');
     expect(tile({ format: q4, bDType: null, precision: 'fast' })).toBe('64x32');
   });

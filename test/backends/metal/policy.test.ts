@@ -150,7 +150,7 @@ it('uses simdgroup_matrix where there is one, else tiles of threads, and says wh
   expect(without.reasons.metal_gemm).toBe('the device has no simdgroup_matrix');
   // Without matrices weights are streamed for as many rows as one pass takes.
   expect(kernelOf(devices['no simdgroup_matrix'], 16).kernel).toBe('metal_gemv_t');
-  expect(kernelOf(devices.m1, 16).kernel).toBe('metal_gemm');
+  expect(kernelOf(devices.m1, 17).kernel).toBe('metal_gemm');
   expect(kernelOf(devices.tiny, 64).reasons.metal_gemm_threads).toMatch('no tile fits');
 });
 

@@ -4,9 +4,7 @@ import type { Candidate } from '../catalogue.ts';
 import { HOST_REFERENCE } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
 import {
-  atMost,
   candidate,
-  crossOver,
   never,
   type Rule,
   reference,
@@ -16,7 +14,7 @@ import {
   several,
   single,
 } from '../rules.ts';
-import type { TuningEntry } from '../tuning.ts';
+import { streamedRows } from './cross-over.ts';
 import { fittingTiles } from './shapes.ts';
 
 const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
@@ -56,12 +54,15 @@ const needsTiles =
 const beside: Candidate['yields'] = (_, __, { simdgroupMatrix }) =>
   simdgroupMatrix === true ? 'metal_gemm has simdgroup_matrix, which multiplies faster' : null;
 
-const quantGemv = (problem: MatmulProblem, t: TuningEntry) => {
-  const limit = problem.precision === 'fast' ? 'quantGemvRows' : 'exactGemvRows';
-  return atMost(limit)(problem, t, null as never);
+/** Policy: weights are streamed up to the cross-over. */
+const streamed: Candidate['yields'] = (problem, tuning, capabilities) => {
+  const { rows: most, entry } = streamedRows(problem, tuning, capabilities);
+  return problem.m <= most ? null : `m = ${problem.m} is above ${entry}, where unpacking once pays`;
 };
-const quantLimit = (problem: MatmulProblem, t: TuningEntry) =>
-  crossOver(problem, t, problem.precision === 'fast' ? 'quantGemvRows' : 'exactGemvRows');
+const upTo: Candidate['because'] = (problem, tuning, capabilities) =>
+  `${rows(problem.m)} (at most ${streamedRows(problem, tuning, capabilities).entry})`;
+const above: Candidate['because'] = (problem, tuning, capabilities) =>
+  `${rows(problem.m)} (above ${streamedRows(problem, tuning, capabilities).entry})`;
 
 /** In order of preference. */
 export const CANDIDATES: readonly Candidate[] = [
@@ -70,38 +71,32 @@ export const CANDIDATES: readonly Candidate[] = [
     because: ({ format }) => `one row: ${format!.name} weights are streamed once, f32 sums`,
   }),
   candidate(MatmulVariant.QuantGemvBatch, 'metal_gemv', [refuseOperands, refusePlain, several], {
-    yields: quantGemv,
-    because: (problem, t) =>
-      `${rows(problem.m)} (at most ${quantLimit(problem, t)}): weights are streamed once for all`,
+    yields: streamed,
+    because: (...asked) => `${upTo(...asked)}: weights are streamed once for all`,
   }),
   candidate(MatmulVariant.QuantGemm, 'metal_gemm', [refuseOperands, refusePlain, needsMatrix, needsTiles(true)], {
     yields: never,
-    because: (problem, t) => `${rows(problem.m)} (above ${quantLimit(problem, t)}): tiles are decoded once and reused`,
+    because: (...asked) => `${above(...asked)}: tiles are decoded once and reused`,
   }),
   candidate(MatmulVariant.QuantGemm, 'metal_gemm_threads', [refuseOperands, refusePlain, needsTiles(false)], {
     yields: beside,
-    because: (problem, t) =>
-      `${rows(problem.m)} (above ${quantLimit(problem, t)}), and the device has no simdgroup_matrix`,
+    because: (...asked) => `${above(...asked)}, and the device has no simdgroup_matrix`,
   }),
   candidate(MatmulVariant.Gemv, 'metal_gemv', [refuseOperands, refuseQuantized, refuseAlongRows], {
-    yields: atMost('gemvRows'),
-    because: (problem, t) =>
-      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once, bound by memory`,
+    yields: streamed,
+    because: (...asked) => `${upTo(...asked)}: b is streamed once, bound by memory`,
   }),
   candidate(MatmulVariant.Gemv, 'metal_gemv_t', [refuseOperands, refuseQuantized, refuseAlongK], {
-    yields: atMost('gemvRows'),
-    because: (problem, t) =>
-      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once as it lies, along n`,
+    yields: streamed,
+    because: (...asked) => `${upTo(...asked)}: b is streamed once as it lies, along n`,
   }),
   candidate(MatmulVariant.GemmTiled, 'metal_gemm', [refuseOperands, refuseQuantized, needsMatrix, needsTiles(true)], {
     yields: never,
-    because: (problem, t) =>
-      `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}): tiled on simdgroup_matrix`,
+    because: (...asked) => `${above(...asked)}: tiled on simdgroup_matrix`,
   }),
   candidate(MatmulVariant.GemmTiled, 'metal_gemm_threads', [refuseOperands, refuseQuantized, needsTiles(false)], {
     yields: beside,
-    because: (problem, t) =>
-      `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}), and the device has no simdgroup_matrix`,
+    because: (...asked) => `${above(...asked)}, and the device has no simdgroup_matrix`,
   }),
   candidate(MatmulVariant.Gemv, 'metal_gemv_affine', [refuseSizes, refuseQuantized, refuseFloats], {
     yields: never,

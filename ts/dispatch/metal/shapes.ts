@@ -56,8 +56,12 @@ export function fittingTiles(
   });
 }
 
-/** Places in {@link GEMM_TILES}. */
-const SKINNY = [0, 1] as const;
+/**
+ * Places in {@link GEMM_TILES}. Plain weights are large: beyond 16 rows a tile of 32 reads them once, where that of 16
+ * would read them twice.
+ */
+const SKINNY = [0, 1, 4] as const;
+const QUANT_SKINNY = [0, 1] as const;
 const TALL = 2;
 const SMALL = 3;
 const LARGE = 5;
@@ -75,8 +79,11 @@ export function gemmTile(problem: MatmulProblem, capabilities: Capabilities, tun
   const { m, n, batch, format } = problem;
   const wanted = tuning.tile - 1;
   if (wanted >= 0 && has(wanted)) return wanted;
-  if (m <= Math.min(8, tuning.skinnyRows) && has(SKINNY[0])) return SKINNY[0];
-  if (m <= tuning.skinnyRows && has(SKINNY[1])) return SKINNY[1];
+  if (m <= tuning.skinnyRows) {
+    const skinny = (format === null ? SKINNY : QUANT_SKINNY).filter(has);
+    const place = skinny.find((index) => GEMM_TILES[index]!.m >= m) ?? skinny.at(-1);
+    if (place !== undefined) return place;
+  }
   const large = format !== null ? TALL : halfTiles(problem) ? LARGE_HALF : LARGE;
   const groups = (tile: number) => ceilDiv(m, GEMM_TILES[tile]!.m) * ceilDiv(n, GEMM_TILES[tile]!.n) * product(batch);
   const enough = (tile: number) => groups(tile) >= tuning.groupsPerCore * coresOf(capabilities);
