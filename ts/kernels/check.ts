@@ -101,3 +101,33 @@ const RANGES = {
   u32: [0, 2 ** 32 - 1],
   i32: [-(2 ** 31), 2 ** 31 - 1],
 } as const;
+
+/** @throws ERR_KERNEL_LAUNCH */
+export function failLaunch(
+  kernel: { readonly name: string },
+  problem: string,
+  details: Record<string, unknown> = {},
+): never {
+  throw new TilewrightError('ERR_KERNEL_LAUNCH', `Kernel ${kernel.name} cannot be launched: ${problem}.`, {
+    details: { kernel: kernel.name, ...details },
+  });
+}
+
+/** The constants of a launch by name. @throws ERR_KERNEL_LAUNCH unless each is an unsigned 32-bit number */
+export function namedConstants(
+  kernel: { readonly name: string; readonly constants: readonly string[] },
+  values: readonly number[],
+): Record<string, number> {
+  const named: Record<string, number> = {};
+  kernel.constants.forEach((name, i) => {
+    const value = values[i];
+    if (value === undefined || !Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
+      failLaunch(kernel, `its constant "${name}" is an unsigned 32-bit number, not ${String(value)}`, {
+        constant: name,
+        value,
+      });
+    }
+    named[name] = value;
+  });
+  return named;
+}

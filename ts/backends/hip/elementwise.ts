@@ -1,13 +1,12 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue, SoftmaxCall } from '../../device/elementwise.ts';
 import { HIP_COPY_METHODS, hipCopy, hipCopyParams, hipCopyVectors } from '../../kernels/hip/copy.ts';
-import { product } from '../../kernels/hip/declare.ts';
 import { hipBlockAlignment, maxWaves } from '../../kernels/hip/gemv.ts';
 import { hipDequantize, hipGetRows, hipRowBlocks, hipRowVectors } from '../../kernels/hip/rows.ts';
 import { HIP_SOFTMAX_KEPT, HIP_SOFTMAX_METHODS, hipSoftmax, hipSoftmaxVectors } from '../../kernels/hip/softmax.ts';
-import { isFormatId, MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
+import { isFormatId } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
-import { copyOrder, lead } from '../axes.ts';
+import { copyShape, softmaxAcross, softmaxShape } from '../gpu-shapes.ts';
 import { describeGetRows } from '../rows.ts';
 
 /** Threads of a softmax workgroup where rows are short: enough for a compute unit to have several. */
@@ -17,13 +16,11 @@ const SOFTMAX_THREADS = 128;
  * How a softmax runs: across memory where the normalised dimension is strided and another one is dense; else along the
  * row, which is kept in registers if a workgroup can keep it.
  */
-function softmaxMethod({ x, dimension }: SoftmaxCall, wave: number) {
-  const length = x.shape[dimension]!;
-  const across = x.shape.findIndex((size, d) => d !== dimension && size > 1 && x.strides[d] === 1);
+function softmaxMethod(call: SoftmaxCall, wave: number) {
+  const length = call.x.shape[call.dimension]!;
+  const across = softmaxAcross(call);
   const usual = SOFTMAX_THREADS / wave;
-  if (x.strides[dimension] !== 1 && length > 1 && across !== -1) {
-    return { method: 'columns', across, waves: usual, rowWaves: 1 } as const;
-  }
+  if (across !== undefined) return { method: 'columns', across, waves: usual, rowWaves: 1 } as const;
   let rowWaves = 1;
   while (rowWaves * 2 <= maxWaves(wave) && wave * rowWaves * HIP_SOFTMAX_KEPT < length) rowWaves *= 2;
   const method = wave * rowWaves * HIP_SOFTMAX_KEPT < length ? 'rows_long' : 'rows_kept';
@@ -33,21 +30,8 @@ function softmaxMethod({ x, dimension }: SoftmaxCall, wave: number) {
 /** The element-wise kernels of `hip/`. */
 export const hipElementwise: ElementwiseCatalogue = {
   copy: (from, to) => {
-    const { order, transposed } = copyOrder(to.shape, from.strides, to.strides);
-    const along = (values: readonly number[], fill: number) =>
-      lead(
-        order.map((d) => values[d]!),
-        MAX_RANK,
-        fill,
-      );
-    const shape = {
-      shape: along(to.shape, 1),
-      src_stride: along(from.strides, 0),
-      dst_stride: along(to.strides, 0),
-      src_dtype: DTYPES[from.dtype].id,
-      dst_dtype: DTYPES[to.dtype].id,
-    };
-    const offsets = { src: from.binding.byteOffset, dst: to.binding.byteOffset };
+    const { params, transposed, offsets } = copyShape(from, to);
+    const shape = { ...params, src_dtype: DTYPES[from.dtype].id, dst_dtype: DTYPES[to.dtype].id };
     return launch(hipCopy, {
       buffers: { src: from.binding, dst: to.binding },
       constants: { method: HIP_COPY_METHODS.indexOf(transposed ? 'transposed' : 'elements') },
@@ -57,38 +41,18 @@ export const hipElementwise: ElementwiseCatalogue = {
   },
 
   softmax: (call) => {
-    const { x, out, mask, dimension, scale } = call;
+    const { x, out, mask } = call;
     const wave = x.device.capabilities.waveSize!;
     const { method, across, waves, rowWaves } = softmaxMethod(call, wave);
-    const all = x.shape.map((_, d) => d).filter((d) => d !== dimension);
-    // Neighbouring lanes take neighbouring rows: for columns the dense dimension has to vary fastest.
-    const order = across === undefined ? all : [...all.filter((d) => d !== across), across];
-    const outer = (values: readonly number[], fill: number) =>
-      lead(
-        order.map((d) => values[d]!),
-        MAX_OUTER,
-        fill,
-      );
-    const maskStrides = mask?.strides ?? x.shape.map(() => 0);
-    const shape = outer(x.shape, 1);
+    const { params: common, offsets } = softmaxShape(call, across);
     const params = {
-      length: x.shape[dimension]!,
-      rows: product(shape),
-      inner_stride: [x.strides[dimension]!, out.strides[dimension]!, maskStrides[dimension]!],
-      shape,
-      src_stride: outer(x.strides, 0),
-      dst_stride: outer(out.strides, 0),
-      mask_stride: outer(maskStrides, 0),
-      sink_stride: lead<number>([], MAX_OUTER, 0),
-      scale,
-      soft_cap: 0,
+      ...common,
       src_dtype: DTYPES[x.dtype].id,
       dst_dtype: DTYPES[out.dtype].id,
       mask_dtype: DTYPES[mask?.tensor.dtype ?? 'f32'].id,
       waves,
       row_waves: rowWaves,
     };
-    const offsets = { src: x.binding.byteOffset, mask: mask?.tensor.binding.byteOffset ?? 0 };
     const vector = method !== 'columns' && hipSoftmaxVectors(params, mask !== null, offsets) ? 1 : 0;
     return launch(hipSoftmax, {
       buffers: { src: x.binding, dst: out.binding, mask: mask?.tensor.binding },

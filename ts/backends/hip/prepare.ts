@@ -1,6 +1,6 @@
 import type { Launch } from '../../device/command-list.ts';
 import { TilewrightError } from '../../errors.ts';
-import { paramsProblem } from '../../kernels/check.ts';
+import { failLaunch, namedConstants, paramsProblem } from '../../kernels/check.ts';
 import type { LaunchGeometry } from '../../kernels/declare.ts';
 import type { AnyHipKernel } from '../../kernels/hip/declare.ts';
 
@@ -25,12 +25,6 @@ export interface PreparedLaunch {
 /** Workgroups along y and z that NVIDIA's driver takes; AMD's takes more. */
 const MAX_GRID_YZ = 65535;
 
-function fail(kernel: AnyHipKernel, problem: string, details: Record<string, unknown> = {}): never {
-  throw new TilewrightError('ERR_KERNEL_LAUNCH', `Kernel ${kernel.name} cannot be launched: ${problem}.`, {
-    details: { kernel: kernel.name, ...details },
-  });
-}
-
 export const isHipKernel = (kernel: object): kernel is AnyHipKernel =>
   'source' in kernel && typeof (kernel as { format?: unknown }).format === 'function';
 
@@ -46,28 +40,23 @@ export function prepareLaunch(launch: Launch, limits: HipLimits): PreparedLaunch
       details: { kernel: kernel.name },
     });
   }
-  const constants: Record<string, number> = {};
-  kernel.constants.forEach((name, i) => {
-    const value = launch.constants[i];
-    if (value === undefined || !Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
-      fail(kernel, `its constant "${name}" is an unsigned 32-bit number, not ${String(value)}`, { constant: name });
-    }
-    constants[name] = value;
-  });
+  const constants = namedConstants(kernel, launch.constants);
   const problem = paramsProblem(kernel, params) ?? kernel.refuse(params, constants);
-  if (problem !== null) fail(kernel, problem);
+  if (problem !== null) failLaunch(kernel, problem);
   const { threadgroups, threads, threadgroupBytes = [] } = kernel.geometry(params, constants);
   if (threadgroups.includes(0)) return null;
   const total = threads[0] * threads[1] * threads[2];
   if (total < 1 || total > limits.maxThreads) {
-    fail(kernel, `its workgroups have ${total} threads; the device's limit is ${limits.maxThreads}`, { threads });
+    failLaunch(kernel, `its workgroups have ${total} threads; the device's limit is ${limits.maxThreads}`, { threads });
   }
   if (threadgroups[0] >= 2 ** 31 || threadgroups[1] > MAX_GRID_YZ || threadgroups[2] > MAX_GRID_YZ) {
-    fail(kernel, `its grid of [${threadgroups.join(', ')}] workgroups is too large`, { threadgroups });
+    failLaunch(kernel, `its grid of [${threadgroups.join(', ')}] workgroups is too large`, { threadgroups });
   }
   const sharedBytes = threadgroupBytes.reduce((sum, bytes) => sum + bytes, 0);
   if (sharedBytes > limits.ldsBytes) {
-    fail(kernel, `it asks for ${sharedBytes} bytes of LDS; the device's limit is ${limits.ldsBytes}`, { sharedBytes });
+    failLaunch(kernel, `it asks for ${sharedBytes} bytes of LDS; the device's limit is ${limits.ldsBytes}`, {
+      sharedBytes,
+    });
   }
   return {
     ...{ kernel, format: kernel.format(constants), entry: kernel.entry(constants) },

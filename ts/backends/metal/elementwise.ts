@@ -1,12 +1,11 @@
 import { launch } from '../../device/command-list.ts';
 import type { ElementwiseCatalogue, SoftmaxCall } from '../../device/elementwise.ts';
 import { COPY_METHODS, copy, copyVectors } from '../../kernels/metal/copy.ts';
-import { product, SIMD } from '../../kernels/metal/declare.ts';
+import { SIMD } from '../../kernels/metal/declare.ts';
 import { dequantize, dequantizeVectors, getRows, getRowsVectors } from '../../kernels/metal/rows.ts';
 import { SOFTMAX_KEPT, SOFTMAX_METHODS, softmax, softmaxVectors } from '../../kernels/metal/softmax.ts';
-import { MAX_OUTER, MAX_RANK } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
-import { copyOrder, lead } from '../axes.ts';
+import { copyShape, softmaxAcross, softmaxShape } from '../gpu-shapes.ts';
 import { describeGetRows } from '../rows.ts';
 
 /** Threads of a softmax threadgroup, where rows are short: four simdgroups fill a core as well as one large group. */
@@ -18,12 +17,11 @@ const MAX_ROW_SIMDGROUPS = 32;
  * How a softmax runs: across memory where the normalised dimension is strided and another one is dense; else along the
  * row, which is kept in registers if 32 simdgroups can keep it.
  */
-function softmaxMethod(call: SoftmaxCall, outer: readonly number[], maxThreads: number) {
-  const { x, dimension } = call;
-  const length = x.shape[dimension]!;
-  const across = outer.find((d) => x.strides[d] === 1 && x.shape[d]! > 1);
+function softmaxMethod(call: SoftmaxCall, maxThreads: number) {
+  const length = call.x.shape[call.dimension]!;
+  const across = softmaxAcross(call);
   const most = Math.min(MAX_ROW_SIMDGROUPS, Math.floor(maxThreads / SIMD));
-  if (x.strides[dimension] !== 1 && length > 1 && across !== undefined) {
+  if (across !== undefined) {
     const simdgroups = Math.min(SOFTMAX_SIMDGROUPS, most);
     return { method: 'columns', across, simdgroups, rowSimdgroups: 1 } as const;
   }
@@ -37,20 +35,8 @@ function softmaxMethod(call: SoftmaxCall, outer: readonly number[], maxThreads: 
 /** The element-wise kernels of `metal/`. */
 export const metalElementwise: ElementwiseCatalogue = {
   copy: (from, to) => {
-    const { order, transposed } = copyOrder(to.shape, from.strides, to.strides);
-    const along = (values: readonly number[], fill: number) =>
-      lead(
-        order.map((d) => values[d]!),
-        MAX_RANK,
-        fill,
-      );
-    const params = {
-      shape: along(to.shape, 1),
-      src_stride: along(from.strides, 0),
-      dst_stride: along(to.strides, 0),
-    };
+    const { params, transposed, offsets } = copyShape(from, to);
     const types = { src_dtype: DTYPES[from.dtype].id, dst_dtype: DTYPES[to.dtype].id };
-    const offsets = { src: from.binding.byteOffset, dst: to.binding.byteOffset };
     return launch(copy, {
       buffers: { src: from.binding, dst: to.binding },
       constants: {
@@ -64,38 +50,15 @@ export const metalElementwise: ElementwiseCatalogue = {
   },
 
   softmax: (call) => {
-    const { x, out, mask, dimension, scale } = call;
-    const all = x.shape.map((_, d) => d).filter((d) => d !== dimension);
+    const { x, out, mask } = call;
     const threads = x.device.capabilities.maxThreadgroupThreads ?? SIMD;
-    const { method, across, simdgroups, rowSimdgroups } = softmaxMethod(call, all, threads);
-    // Neighbouring lanes take neighbouring rows: for columns the dense dimension has to vary fastest.
-    const order = across === undefined ? all : [...all.filter((d) => d !== across), across];
-    const outer = (values: readonly number[], fill: number) =>
-      lead(
-        order.map((d) => values[d]!),
-        MAX_OUTER,
-        fill,
-      );
-    const maskStrides = mask?.strides ?? x.shape.map(() => 0);
-    const shape = outer(x.shape, 1);
-    const params = {
-      length: x.shape[dimension]!,
-      rows: product(shape),
-      inner_stride: [x.strides[dimension]!, out.strides[dimension]!, maskStrides[dimension]!],
-      shape,
-      src_stride: outer(x.strides, 0),
-      dst_stride: outer(out.strides, 0),
-      mask_stride: outer(maskStrides, 0),
-      sink_stride: [],
-      scale,
-      soft_cap: 0,
-    };
+    const { method, across, simdgroups, rowSimdgroups } = softmaxMethod(call, threads);
+    const { params, offsets } = softmaxShape(call, across);
     const types = {
       src_dtype: DTYPES[x.dtype].id,
       mask_dtype: DTYPES[mask?.tensor.dtype ?? 'f32'].id,
       has_mask: mask === null ? 0 : 1,
     };
-    const offsets = { src: x.binding.byteOffset, mask: mask?.tensor.binding.byteOffset ?? 0 };
     return launch(softmax, {
       buffers: { src: x.binding, dst: out.binding, mask: mask?.tensor.binding },
       constants: {

@@ -1,5 +1,5 @@
 import { TilewrightError } from '../../errors.ts';
-import { type BoundBuffer, paramsProblem } from '../check.ts';
+import { type BoundBuffer, failLaunch, namedConstants, paramsProblem } from '../check.ts';
 import type { AnyKernel, LaunchGeometry, Triple } from '../declare.ts';
 import type { StructFields, StructValue } from '../struct.ts';
 import { type AnyMetalKernel, CONSTANT_TYPES, isMetalKernel } from './declare.ts';
@@ -52,9 +52,9 @@ export function prepareLaunch<Bound extends BoundBuffer>(
       details: { kernel: kernel.name },
     });
   }
-  const constants = namedConstants(kernel, launch.constants);
+  const constants = checkedConstants(kernel, launch.constants);
   const problem = paramsProblem(kernel, params) ?? kernel.refuse(params, constants);
-  if (problem !== null) fail(kernel, problem);
+  if (problem !== null) failLaunch(kernel, problem);
   checkPresence(kernel, constants, launch.bindings);
   checkAlignment(kernel, kernel.alignment(params, constants), launch.bindings);
   const geometry = kernel.geometry(params, constants);
@@ -70,12 +70,6 @@ export function prepareLaunch<Bound extends BoundBuffer>(
     paramsIndex: kernel.bufferNames.length,
     buffers: launch.bindings.flatMap((binding, index) => (binding === null ? [] : [{ index, binding }])),
   };
-}
-
-function fail(kernel: { readonly name: string }, problem: string, details: Record<string, unknown> = {}): never {
-  throw new TilewrightError('ERR_KERNEL_LAUNCH', `Kernel ${kernel.name} cannot be launched: ${problem}.`, {
-    details: { kernel: kernel.name, ...details },
-  });
 }
 
 function entryOf(kernel: AnyMetalKernel, constants: Readonly<Record<string, number>>): string {
@@ -96,22 +90,15 @@ function entryOf(kernel: AnyMetalKernel, constants: Readonly<Record<string, numb
 
 const isSwitch = (constant: string) => constant.startsWith('has_');
 
-function namedConstants(kernel: AnyMetalKernel, values: readonly number[]): Record<string, number> {
-  return Object.fromEntries(
-    kernel.constants.map((name, i) => {
-      const value = values[i];
-      const highest = isSwitch(name) ? 1 : 2 ** 32 - 1;
-      if (value === undefined || !Number.isInteger(value) || value < 0 || value > highest) {
-        const range = isSwitch(name) ? '0 or 1' : 'an unsigned 32-bit number';
-        fail(kernel, `its constant "${name}" is ${range}, not ${String(value)}`, { constant: name, value });
-      }
-      const choices = kernel.choices[name];
-      if (choices !== undefined && !choices.includes(value)) {
-        fail(kernel, `its constant "${name}" is one of ${choices.join(', ')}, not ${value}`, { constant: name, value });
-      }
-      return [name, value];
-    }),
-  );
+function checkedConstants(kernel: AnyMetalKernel, values: readonly number[]): Record<string, number> {
+  const constants = namedConstants(kernel, values);
+  for (const [name, value] of Object.entries(constants)) {
+    const choices = isSwitch(name) ? [0, 1] : kernel.choices[name];
+    if (choices === undefined || choices.includes(value)) continue;
+    const range = isSwitch(name) ? '0 or 1' : `one of ${choices.join(', ')}`;
+    failLaunch(kernel, `its constant "${name}" is ${range}, not ${value}`, { constant: name, value });
+  }
+  return constants;
 }
 
 /** An optional buffer is bound exactly when its constant says so: the shader has no such argument otherwise. */
@@ -124,7 +111,7 @@ function checkPresence(
     if (kernel.buffers[name]!.optional !== true) return;
     const bound = bindings[i] !== null && bindings[i] !== undefined;
     if (bound === (constants[`has_${name}`] === 1)) return;
-    fail(
+    failLaunch(
       kernel,
       `buffer "${name}" is ${bound ? 'bound, but "has_' : 'not bound, but "has_'}${name}" is ${bound ? 0 : 1}`,
       {
@@ -143,7 +130,7 @@ function checkAlignment(
     const unit = alignment[name] ?? 1;
     const offset = bindings[i]?.byteOffset ?? 0;
     if (offset % unit === 0) return;
-    fail(kernel, `buffer "${name}" is bound at byte ${offset}, which is no multiple of ${unit}`, {
+    failLaunch(kernel, `buffer "${name}" is bound at byte ${offset}, which is no multiple of ${unit}`, {
       ...{ buffer: name, offset, alignment: unit },
     });
   });
@@ -187,11 +174,11 @@ export function checkGeometry(
   const details = { threadgroups, threads, threadgroupBytes };
   const text = (triple: Triple) => `[${triple.join(', ')}]`;
   if (!counts(threadgroups))
-    fail({ name }, `its grid is empty or too large: ${text(threadgroups)} threadgroups`, details);
-  if (!counts(threads)) fail({ name }, `a threadgroup of ${text(threads)} threads is none`, details);
+    failLaunch({ name }, `its grid is empty or too large: ${text(threadgroups)} threadgroups`, details);
+  if (!counts(threads)) failLaunch({ name }, `a threadgroup of ${text(threads)} threads is none`, details);
   const total = threads[0] * threads[1] * threads[2];
   if (total > limits.maxThreadgroupThreads) {
-    fail(
+    failLaunch(
       { name },
       `its threadgroups have ${total} threads; the device's limit is ${limits.maxThreadgroupThreads}`,
       details,
@@ -201,7 +188,7 @@ export function checkGeometry(
   const memory = lengths.reduce((sum, bytes) => sum + bytes, 0);
   // Written so that NaN, too, is refused.
   if (!(memory <= limits.maxThreadgroupBytes && lengths.every((bytes) => bytes > 0))) {
-    fail(
+    failLaunch(
       { name },
       `it asks for ${memory} bytes of threadgroup memory (${threadgroupBytes.join(' + ')}); each length is positive, ` +
         `and the device's limit is ${limits.maxThreadgroupBytes}`,
