@@ -1,12 +1,13 @@
 import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from 'yargs';
-import { CHIPS, type Chip, chipNamed } from '../../ts/cost/index.ts';
+import { CHIPS, type Chip, chipNamed, type PlainMatmul } from '../../ts/cost/index.ts';
 import { QuantFormat, readGGUFHeader, readRemoteHeader, TilewrightError } from '../../ts/index.ts';
 import { isUrl } from '../info/model.ts';
 import { checkModel } from '../predict/check.ts';
+import { type LeastTimes, leastTimes } from '../predict/machine.ts';
 import { predictMatmul } from '../predict/matmul.ts';
 import { modelOfFile, predictModel } from '../predict/model.ts';
 import { MODEL_NAMES, type ModelName, publishedModel } from '../predict/models.ts';
-import { checkReport, chipsReport, matmulReport, modelReport } from '../predict/report.ts';
+import { checkReport, chipsReport, leastTimesReport, matmulReport, modelReport } from '../predict/report.ts';
 import { names, number, PRECISION, sizes } from './options.ts';
 
 const WEIGHTS = [
@@ -20,13 +21,16 @@ const OPTIONS = {
   device: {
     type: 'string',
     default: 'm2-max',
-    describe: 'Chips, separated by commas, or all; --list shows them',
-    coerce: (value: unknown): Chip[] =>
-      String(value).toLowerCase() === 'all'
-        ? [...CHIPS]
-        : String(value)
-            .split(',')
-            .map((name) => chipNamed(name.trim())),
+    describe:
+      'Chips, separated by commas, or all; --list shows them. cpu and hip are this machine’s, by measured limits',
+    coerce: (value: unknown): (Chip | 'cpu' | 'hip')[] => {
+      const wanted = String(value).toLowerCase().split(',');
+      return wanted.flatMap((word): readonly (Chip | 'cpu' | 'hip')[] => {
+        const name = word.trim();
+        if (name === 'all') return CHIPS;
+        return name === 'cpu' || name === 'hip' ? [name] : [chipNamed(name)];
+      });
+    },
   },
   format: names('format', 'Types of weights', WEIGHTS, 'q4_0'),
   m: sizes('m', 'Rows of a', '1,8,512'),
@@ -42,6 +46,7 @@ const OPTIONS = {
   top: number('top', 'Configurations that are shown', 1, 5),
   list: { type: 'boolean', default: false, describe: 'Show the chips that are known' },
   check: { type: 'boolean', default: false, describe: 'Compare the model with published figures' },
+  quick: { type: 'boolean', default: false, describe: 'Of cpu and hip: short probes, to see that everything works' },
   json: { type: 'boolean', default: false, describe: 'Print JSON' },
 } as const satisfies Record<string, Options>;
 type PredictArgs = InferredOptionTypes<typeof OPTIONS>;
@@ -69,22 +74,38 @@ async function run(args: ArgumentsCamelCase<PredictArgs>): Promise<void> {
     const check = checkModel();
     return print(args.json, check, () => checkReport(check));
   }
+  const chips = args.device.filter((device) => typeof device === 'object');
   if (args.model !== undefined) {
+    if (chips.length < args.device.length) {
+      throw new TilewrightError(
+        'ERR_USAGE',
+        '--model needs chips: of cpu and hip no more is known than single matmuls.',
+      );
+    }
     const models = await modelsOf(args.model, args.format);
-    const predicted = args.device.flatMap((chip) =>
+    const predicted = chips.flatMap((chip) =>
       models.map((model) => predictModel(model, chip, args.prompt, args.context)),
     );
     return print(args.json, predicted, () => predicted.map(modelReport).join('\n'));
   }
-  const predicted = args.device.flatMap((chip) =>
-    args.format.flatMap((weights) =>
-      args.n.flatMap((n) =>
-        args.k.flatMap((k) => args.m.map((m) => predictMatmul({ m, n, k, weights, precision: args.precision }, chip))),
-      ),
+  const matmuls = matmulsOf(args);
+  const predicted = chips.flatMap((chip) => matmuls.map((matmul) => predictMatmul(matmul, chip)));
+  const here: LeastTimes[] = [];
+  for (const device of args.device) {
+    if (typeof device === 'string') here.push(...(await leastTimes(device, matmuls, args.quick)));
+  }
+  print(args.json, [...predicted, ...here], () =>
+    [...predicted.map((matmul) => matmulReport(matmul, args.top)), ...here.map(leastTimesReport)].join('\n'),
+  );
+}
+
+/** Every combination of what was asked for. */
+const matmulsOf = ({ m, n, k, format, precision }: PredictArgs): PlainMatmul[] =>
+  format.flatMap((weights) =>
+    n.flatMap((columns) =>
+      k.flatMap((depth) => m.map((rows) => ({ m: rows, n: columns, k: depth, weights, precision }))),
     ),
   );
-  print(args.json, predicted, () => predicted.map((matmul) => matmulReport(matmul, args.top)).join('\n'));
-}
 
 /** A published model in each type of weights, or one that is in a file. */
 async function modelsOf(model: string, formats: readonly string[]) {

@@ -2,6 +2,7 @@ import { CHIPS, type Chip, type ModelEstimate } from '../../ts/cost/index.ts';
 import { bytes, fixed, milliseconds, printable, share, styled } from '../report/format.ts';
 import { type Column, renderTable } from '../report/table.ts';
 import type { Check, CheckedMatmul, CheckedRun, Errors } from './check.ts';
+import type { LeastTime, LeastTimes } from './machine.ts';
 import type { PredictedConfiguration, PredictedMatmul } from './matmul.ts';
 import type { PredictedModel } from './model.ts';
 
@@ -49,6 +50,22 @@ export function matmulReport(matmul: PredictedMatmul, limit: number): string {
   );
   const title = `${weights} on ${matmul.chip}: m ${m}, n ${n}, k ${k}; ${configurations.length} legal configurations`;
   return `${styled('bold', title)}\n${table}\n`;
+}
+
+/** The least times on a device of this machine. */
+export function leastTimesReport({ m, n, k, weights, device, bandwidthGbps, launchMs, kernels }: LeastTimes): string {
+  const table = renderTable<LeastTime>(
+    [
+      left('kernel', ({ kernel }) => kernel),
+      right('us at least', ({ estimate }) => us(estimate.ms)),
+      left('bound', ({ estimate }) => estimate.bound),
+      right('MB', ({ estimate }) => milliseconds(estimate.bytes / 1e6)),
+      left('', ({ chosen }) => (chosen ? styled('bold', '← dispatcher') : '')),
+    ],
+    kernels,
+  );
+  const limits = `${fixed(bandwidthGbps, 1)} GB/s, ${us(launchMs)} us a launch`;
+  return `${styled('bold', `${weights} on ${device} (${limits}): m ${m}, n ${n}, k ${k}`)}\n${table}\n`;
 }
 
 export function modelReport({ chip, model, prompt, context, decode, prefill }: PredictedModel): string {

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { main } from '../../bench/cli/main.ts';
+import type { LeastTimes } from '../../bench/predict/machine.ts';
 import type { PredictedMatmul } from '../../bench/predict/matmul.ts';
 import type { PredictedModel } from '../../bench/predict/model.ts';
 import { modelOfFile, predictModel } from '../../bench/predict/model.ts';
@@ -56,7 +58,23 @@ describe('bench predict', () => {
     expect((await predict('--list')).out).toMatch(/^m2-max +apple8 +38 +1\.398 +400 /m);
     const { out } = await predict('--check');
     expect(out).toMatch(/^decode +all in the fit: mean 3\.\d%, worst \d+\.\d%; family left out: mean 4\.\d%/m);
+    const document = readFileSync(new URL('../../docs/cost-model.md', import.meta.url), 'utf8');
+    const lines = out.split('\n').filter((line) => /%/.test(line));
+    expect(lines.length).toBeGreaterThan(60);
+    for (const line of lines) expect(document, 'docs/cost-model.md shows the output of --check').toContain(line);
     expect(out).toMatch(/^m2-ultra +q4_0 +94\.3 /m);
+  });
+
+  it('knows the least times of this machine’s processor from its measured limits', async () => {
+    const options = ['--device', 'cpu', '--format', 'f32', '--m', '1,64', '--n', '512', '--k', '512', '--quick'];
+    const [one, many] = JSON.parse((await predict(...options, '--json')).out) as LeastTimes[];
+    expect(one!.kernels.map(({ kernel }) => kernel).sort()).toEqual(['gemm', 'gemv']);
+    expect(one!.kernels.find(({ chosen }) => chosen)!.kernel).toBe('gemv');
+    expect(many!.kernels.find(({ chosen }) => chosen)!.kernel).toBe('gemm');
+    const bytes = (kernel: string) => many!.kernels.find((entry) => entry.kernel === kernel)!.estimate.bytes;
+    expect(bytes('gemv') - bytes('gemm')).toBe(7 * 512 * 512 * 4);
+    expect((await predict(...options)).out).toMatch(/^f32 on cpu: .* GB\/s, .* us a launch\): m 1, n 512, k 512$/m);
+    expect((await predict('--device', 'cpu', '--model', 'llama-7b')).err).toContain('--model needs chips');
   });
 
   it('says what it does not know', async () => {
