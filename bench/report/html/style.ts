@@ -84,11 +84,12 @@ svg.chart .axis-title { font-size: 13px; }
 ${COLOURS.light.map((_, i) => `.c${i} { --series: var(--c${i}); }`).join('\n')}
 .mark { fill: var(--series, currentColor); stroke: var(--card); stroke-width: 1.5; paint-order: stroke; }
 .point { cursor: pointer; outline: none; }
+.point .whisker, .point .stem { pointer-events: none; }
 .point .whisker { stroke: var(--series); stroke-width: 2; opacity: .55; fill: none; }
 .point .stem { stroke: var(--series); stroke-dasharray: 2 4; fill: none; opacity: 0; }
 .point:hover .stem, .point:focus-visible .stem { opacity: 1; }
 .point:hover .mark, .point:focus-visible .mark { stroke: var(--ink); stroke-width: 2.5; }
-.point.away { opacity: .12; }
+.point.away { opacity: .12; pointer-events: none; }
 svg.chart .mark-label { font-size: 11px; fill: var(--ink); pointer-events: none; }
 #tip { position: fixed; z-index: 9; max-width: min(380px, calc(100vw - 16px)); background: var(--tip); color: var(--tip-ink); border-radius: 10px; padding: 9px 13px; font-size: 13px; line-height: 1.45; pointer-events: none; box-shadow: 0 6px 24px #0005; }
 #tip > * { display: block; }
