@@ -88,6 +88,7 @@ describe('the estimate of a matmul', () => {
         expect(better({ bandwidthGbps: chip.bandwidthGbps * factor })).toBeLessThanOrEqual(now);
         expect(better({ clockGhz: chip.clockGhz * factor })).toBeLessThanOrEqual(now);
         expect(better({ cacheBytes: chip.cacheBytes * factor })).toBeLessThanOrEqual(now);
+        expect(better({ cores: 2 * chip.cores })).toBeLessThanOrEqual(now * 1.000001);
       }),
     );
   });
