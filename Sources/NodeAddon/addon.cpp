@@ -1,12 +1,12 @@
 // The Node-API surface of the CPU back end; its TypeScript view is ts/backends/native.ts. It checks types and ranges
 // and leaves policy to TypeScript. Errors carry the `code` of ts/errors.ts.
-#include <map>
 #include <system_error>
 
 #include "../CpuKernels/formats/codec.h"
 #include "buffer.h"
 #include "engine.h"
 #include "gpu.h"
+#include "submitter.h"
 
 namespace {
 
@@ -19,6 +19,7 @@ using tw::NativeBuffer;
 using tw::size_argument;
 using tw::Storage;
 using tw::Submission;
+using tw::Submitter;
 
 class NativeMapping : public Napi::ObjectWrap<NativeMapping> {
  public:
@@ -49,7 +50,7 @@ class NativeMapping : public Napi::ObjectWrap<NativeMapping> {
 };
 
 /// A command list queue with its thread pool.
-class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
+class NativeEngine : public Submitter<NativeEngine, Submission> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
@@ -59,7 +60,7 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
          InstanceMethod<&NativeEngine::close>("close")});
   }
 
-  explicit NativeEngine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  explicit NativeEngine(const Napi::CallbackInfo& info) : Submitter(info) {
     const std::string name = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
     const tw::Isa* isa = tw::find_isa(name);
     if (isa == nullptr) {
@@ -71,21 +72,24 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
     } catch (const std::system_error& error) {
       fail(info.Env(), "ERR_BACKEND_UNAVAILABLE", "The thread pool could not be started: " + error.code().message());
     }
-    completions_ = Completions::New(info.Env(), "tilewright completions", 0, 1, this);
-    completions_.Unref(info.Env());  // an idle device does not keep the process alive
-    // Hooks run last in, first out: this one before Node's own, which frees `completions_` under a driver that calls
-    // it.
-    napi_add_env_cleanup_hook(info.Env(), at_exit, this);
+    open(info.Env(), "tilewright completions");
   }
-  void Finalize(Napi::Env env) override { stop(env); }
 
  private:
-  struct Completion {
-    uint32_t id;
-    std::shared_ptr<Submission> submission;
-  };
-  static void complete(Napi::Env env, Napi::Function, NativeEngine* self, Completion* completion);
-  using Completions = Napi::TypedThreadSafeFunction<NativeEngine, Completion, complete>;
+  friend class tw::Submitter<NativeEngine, Submission>;
+  bool opened() const { return engine_ != nullptr; }
+  void shut() { engine_.reset(); }
+  static std::vector<napi_value> report(Napi::Env env, const Submission& ended) {
+    Napi::Value times = env.Null();
+    if (ended.timed) {
+      Napi::Float64Array array = Napi::Float64Array::New(env, ended.times.size());
+      std::copy(ended.times.begin(), ended.times.end(), array.Data());
+      times = array;
+    }
+    const char* const status[] = {"done", "cancelled", "out of memory", "file changed", "failed"};
+    return {Napi::String::New(env, status[static_cast<int>(ended.status)]), Napi::String::New(env, ended.message),
+            Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times};
+  }
 
   Napi::Value isa(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), engine_ ? engine_->isa().name : "");
@@ -110,77 +114,15 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
       if (!buffer->storage()) fail(env, "ERR_DISPOSED", "A buffer of this command list was disposed.");
       submission->storage.push_back(buffer->storage());
     }
-    const uint32_t id = ++last_id_;
-    Completions completions = completions_;
-    submission->ended = [completions, id](std::shared_ptr<Submission> ended) mutable {
-      auto* completion = new Completion{id, std::move(ended)};
-      // Refused only while the environment is torn down: nobody is left to be told.
-      if (completions.NonBlockingCall(completion) != napi_ok) delete completion;
-    };
-    if (!engine_->submit(submission)) {
-      fail(env, "ERR_QUEUE_FULL",
-           "More than " + std::to_string(Engine::kMaxQueued) +
-               " command lists are waiting: await earlier ones before submitting more.");
-    }
-    if (pending_.empty()) {
-      completions_.Ref(env);
-      Ref();  // completions come back to this object, so it must not be collected before they have
-    }
-    pending_.emplace(id, Pending{submission, Napi::Persistent(info[3].As<Napi::Function>())});
-    return Napi::Number::New(env, id);
+    return start(env, std::move(submission), info[3], Engine::kMaxQueued,
+                 [&](const std::shared_ptr<Submission>& own) { return engine_->submit(own); });
   }
 
-  void cancel(const Napi::CallbackInfo& info) {
-    const auto found = pending_.find(info[0].As<Napi::Number>().Uint32Value());
-    if (found != pending_.end()) found->second.submission->cancel = true;
-  }
-
+  void cancel(const Napi::CallbackInfo& info) { cancel_submission(info); }
   void close(const Napi::CallbackInfo& info) { stop(info.Env()); }
 
-  void stop(Napi::Env env) {
-    if (!engine_) return;
-    napi_remove_env_cleanup_hook(env, at_exit, this);
-    release();
-  }
-  static void at_exit(void* self) { static_cast<NativeEngine*>(self)->release(); }
-  void release() {
-    engine_.reset();  // joins the driver; completions still queued are delivered or dropped by Node
-    completions_.Release();
-  }
-
-  struct Pending {
-    std::shared_ptr<Submission> submission;
-    Napi::FunctionReference done;
-  };
   std::unique_ptr<Engine> engine_;
-  Completions completions_;
-  std::map<uint32_t, Pending> pending_;
-  uint32_t last_id_ = 0;
 };
-
-void NativeEngine::complete(Napi::Env env, Napi::Function, NativeEngine* self, Completion* completion) {
-  const std::unique_ptr<Completion> owned(completion);
-  if (env == nullptr) return;  // the environment is gone
-  const auto found = self->pending_.find(completion->id);
-  if (found == self->pending_.end()) return;
-  Napi::FunctionReference done = std::move(found->second.done);
-  self->pending_.erase(found);
-  if (self->pending_.empty()) {
-    if (self->engine_) self->completions_.Unref(env);
-    self->Unref();
-  }
-
-  const Submission& ended = *completion->submission;
-  Napi::Value times = env.Null();
-  if (ended.timed) {
-    Napi::Float64Array array = Napi::Float64Array::New(env, ended.times.size());
-    std::copy(ended.times.begin(), ended.times.end(), array.Data());
-    times = array;
-  }
-  const char* const status[] = {"done", "cancelled", "out of memory", "file changed", "failed"};
-  done.Call({Napi::String::New(env, status[static_cast<int>(ended.status)]), Napi::String::New(env, ended.message),
-             Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times});
-}
 
 Napi::Value NativeMapping::range(const Napi::CallbackInfo& info) {
   if (!mapping_) fail(info.Env(), "ERR_DISPOSED", "This mapping was disposed.");

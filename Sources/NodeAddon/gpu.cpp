@@ -1,9 +1,9 @@
 #include "gpu.h"
 
 #include <algorithm>
-#include <map>
 
 #include "gpu_work.h"
+#include "submitter.h"
 
 namespace tw {
 namespace {
@@ -110,7 +110,7 @@ class GpuRecording : public Napi::ObjectWrap<GpuRecording> {
   std::shared_ptr<Recording> recording_;
 };
 
-class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
+class NativeGpu : public Submitter<NativeGpu, Submission> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativeGpu",
@@ -124,7 +124,7 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
   }
 
   /// new NativeGpu(libraries, ordinal, seconds): an empty list of libraries stands for the drivers' own names.
-  explicit NativeGpu(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  explicit NativeGpu(const Napi::CallbackInfo& info) : Submitter(info) {
     Napi::Env env = info.Env();
     if (!info[0].IsArray()) fail(env, "ERR_INVALID_ARGUMENT", "libraries must be an array of strings");
     Napi::Array names = info[0].As<Napi::Array>();
@@ -139,20 +139,27 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
       if (api == nullptr) throw no_driver(attempts);
       state_ = std::make_shared<State>(std::make_shared<Context>(api, ordinal), seconds * 1000);
     });
-    completions_ = Completions::New(env, "tilewright GPU completions", 0, 1, this);
-    completions_.Unref(env);  // an idle device does not keep the process alive
-    // Hooks run last in, first out: before Node's own, which frees `completions_` under a thread that calls it.
-    napi_add_env_cleanup_hook(env, at_exit, this);
+    open(env, "tilewright GPU completions");
   }
-  void Finalize(Napi::Env env) override { stop(env); }
 
  private:
-  struct Completion {
-    uint32_t id;
-    std::shared_ptr<Submission> submission;
-  };
-  static void complete(Napi::Env env, Napi::Function, NativeGpu* self, Completion* completion);
-  using Completions = Napi::TypedThreadSafeFunction<NativeGpu, Completion, complete>;
+  friend class Submitter<NativeGpu, Submission>;
+  bool opened() const { return state_ != nullptr; }
+  void shut() {
+    state_->close();
+    state_.reset();
+  }
+  static std::vector<napi_value> report(Napi::Env env, const Submission& ended) {
+    Napi::Value times = env.Null(), error = env.Null();
+    if (ended.timed) {
+      Napi::Float64Array array = Napi::Float64Array::New(env, ended.times.size());
+      std::copy(ended.times.begin(), ended.times.end(), array.Data());
+      times = array;
+    }
+    if (ended.error) error = to_js(env, *ended.error).Value();
+    return {Napi::Boolean::New(env, ended.status == Submission::Status::kCancelled), error,
+            Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times};
+  }
 
   static gpu::Error no_driver(const std::vector<gpu::Api::Attempt>& attempts) {
     std::string message = "No GPU driver with a device was found. Looked for:", details;
@@ -304,7 +311,7 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
     auto submission = std::make_shared<Submission>();
     submission->commands = decode(info, state);
     name(info, 4, submission->commands);
-    return start(info, std::move(submission), 2);
+    return run(info, std::move(submission), 2);
   }
 
   /// record(commands, buffers, labels?) -> recording
@@ -321,83 +328,21 @@ class NativeGpu : public Napi::ObjectWrap<NativeGpu> {
     auto submission = std::make_shared<Submission>();
     submission->recording = GpuRecording::Unwrap(info[0].As<Napi::Object>())->recording();
     if (!submission->recording) fail(info.Env(), "ERR_DISPOSED", "This recording was disposed.");
-    return start(info, std::move(submission), 1);
+    return run(info, std::move(submission), 1);
   }
 
-  Napi::Value start(const Napi::CallbackInfo& info, std::shared_ptr<Submission> submission, size_t rest) {
-    Napi::Env env = info.Env();
+  /// `rest` is where `timed` and `done` stand among the arguments.
+  Napi::Value run(const Napi::CallbackInfo& info, std::shared_ptr<Submission> submission, size_t rest) {
     submission->timed = info[rest].ToBoolean().Value();
-    if (!info[rest + 1].IsFunction()) fail(env, "ERR_INVALID_ARGUMENT", "the last argument is a function");
-    const uint32_t id = ++last_id_;
-    Completions completions = completions_;
-    submission->ended = [completions, id](std::shared_ptr<Submission> ended) mutable {
-      auto* completion = new Completion{id, std::move(ended)};
-      // Refused only while the environment is torn down: nobody is left to be told.
-      if (completions.NonBlockingCall(completion) != napi_ok) delete completion;
-    };
-    if (!state_->queue->submit(submission)) {
-      fail(env, "ERR_QUEUE_FULL",
-           "More than " + std::to_string(Queue::kMaxQueued) +
-               " command lists are waiting: await earlier ones before submitting more.");
-    }
-    if (pending_.empty()) {
-      completions_.Ref(env);
-      Ref();  // completions come back to this object, so it must not be collected before they have
-    }
-    pending_.emplace(id, Pending{submission, Napi::Persistent(info[rest + 1].As<Napi::Function>())});
-    return Napi::Number::New(env, id);
+    return start(info.Env(), std::move(submission), info[rest + 1], Queue::kMaxQueued,
+                 [&](const std::shared_ptr<Submission>& own) { return state_->queue->submit(own); });
   }
 
-  void cancel(const Napi::CallbackInfo& info) {
-    const auto found = pending_.find(info[0].As<Napi::Number>().Uint32Value());
-    if (found != pending_.end()) found->second.submission->cancel = true;
-  }
-
+  void cancel(const Napi::CallbackInfo& info) { cancel_submission(info); }
   void close(const Napi::CallbackInfo& info) { stop(info.Env()); }
-  void stop(Napi::Env env) {
-    if (!state_) return;
-    napi_remove_env_cleanup_hook(env, at_exit, this);
-    release();
-  }
-  static void at_exit(void* self) { static_cast<NativeGpu*>(self)->release(); }
-  void release() {
-    state_->close();
-    state_.reset();
-    completions_.Release();
-  }
 
-  struct Pending {
-    std::shared_ptr<Submission> submission;
-    Napi::FunctionReference done;
-  };
   std::shared_ptr<State> state_;
-  Completions completions_;
-  std::map<uint32_t, Pending> pending_;
-  uint32_t last_id_ = 0;
 };
-
-void NativeGpu::complete(Napi::Env env, Napi::Function, NativeGpu* self, Completion* completion) {
-  const std::unique_ptr<Completion> owned(completion);
-  if (env == nullptr) return;  // the environment is gone
-  const auto found = self->pending_.find(completion->id);
-  if (found == self->pending_.end()) return;
-  Napi::FunctionReference done = std::move(found->second.done);
-  self->pending_.erase(found);
-  if (self->pending_.empty()) {
-    if (self->state_) self->completions_.Unref(env);
-    self->Unref();
-  }
-  const Submission& ended = *completion->submission;
-  Napi::Value times = env.Null(), error = env.Null();
-  if (ended.timed) {
-    Napi::Float64Array array = Napi::Float64Array::New(env, ended.times.size());
-    std::copy(ended.times.begin(), ended.times.end(), array.Data());
-    times = array;
-  }
-  if (ended.error) error = to_js(env, *ended.error).Value();
-  done.Call({Napi::Boolean::New(env, ended.status == Submission::Status::kCancelled), error,
-             Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times});
-}
 
 }  // namespace
 
