@@ -47,6 +47,11 @@ TW_DEVICE void schedule_barrier() {
   __builtin_amdgcn_sched_barrier(0);
 }
 
+/// For what NVIDIA's 128 registers make necessary.
+TW_DEVICE u32 anew(u32 x) {
+  return x;
+}
+
 /// c + the sum of four products of signed bytes.
 TW_DEVICE i32 dot4(u32 a, u32 b, i32 c) {
 #if defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__) || defined(__GFX10__)
@@ -63,6 +68,20 @@ TW_DEVICE u32 permute_bytes(u32 low, u32 high, u32 selector) {
 /// The low word of high:low shifted right by `shift` (0..31) bits.
 TW_DEVICE u32 funnel_right(u32 high, u32 low, u32 shift) {
   return __builtin_amdgcn_alignbit(high, low, shift);
+}
+
+/// Byte `i` of a word as a number, without or with a sign: one conversion that takes the byte where it is.
+TW_DEVICE float unsigned_byte(u32 word, u32 i) {
+  return float(word >> 8 * i & 0xffu);
+}
+TW_DEVICE float signed_byte(u32 word, u32 i) {
+  return float(i8(word >> 8 * i));
+}
+
+/// Two numbers as bfloat16, rounded to nearest even; a NaN whose payload is all ones need not stay one.
+TW_DEVICE u32 pack_bf16(float low, float high) {
+  const u32 x = __builtin_bit_cast(u32, low), y = __builtin_bit_cast(u32, high);
+  return permute_bytes(x + 0x7fffu + (x >> 16 & 1u), y + 0x7fffu + (y >> 16 & 1u), 0x07060302u);
 }
 
 /// Hardware approximations, within one unit in the last place; results below the normal range are 0.

@@ -31,11 +31,13 @@ typedef float f32x4 __attribute__((ext_vector_type(4)));
 #error "kernels are compiled for amdgcn or nvptx64, or by the test bed"
 #endif
 
-// TW_KERNEL(threads) declares a kernel for at most `threads` threads; TW_SHARED is LDS, of fixed size or `extern`;
+// TW_KERNEL(threads) declares a kernel for at most `threads` threads; TW_KERNEL_BESIDE(threads, groups) one whose
+// registers are so few that an NVIDIA processor runs that many workgroups beside each other; TW_SHARED is LDS, of fixed size or `extern`;
 // TW_DEVICE and TW_MEMBER are functions, of a namespace and of a struct; TW_CONSTANT is a table.
 #if defined(__SIMT__)
 #define TW_DEVICE inline __attribute__((always_inline))
 #define TW_KERNEL(threads) extern "C" __global__ __launch_bounds__(threads) void
+#define TW_KERNEL_BESIDE(threads, groups) TW_KERNEL(threads)
 #define TW_SHARED __shared__
 #define TW_MEMBER inline __attribute__((always_inline))
 #define TW_CONSTANT static constexpr
@@ -44,8 +46,10 @@ typedef float f32x4 __attribute__((ext_vector_type(4)));
 #if defined(TW_AMD)
 #define TW_KERNEL(threads) \
   extern "C" __attribute__((global, amdgpu_flat_work_group_size(1, threads), visibility("default"))) void
+#define TW_KERNEL_BESIDE(threads, groups) TW_KERNEL(threads)
 #else
 #define TW_KERNEL(threads) extern "C" __attribute__((global, launch_bounds(threads))) void
+#define TW_KERNEL_BESIDE(threads, groups) extern "C" __attribute__((global, launch_bounds(threads, groups))) void
 #endif
 #define TW_SHARED __attribute__((shared))
 #define TW_MEMBER inline __attribute__((device, always_inline))

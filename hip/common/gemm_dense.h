@@ -27,7 +27,7 @@ struct DenseTile;
 /// Products of f32: tiles lie in LDS with k outermost, a thread has 4 rows by 8 columns.
 template <u32 Kind, bool Gate>
 struct DenseTile<Kind, Gate, false> {
-  typedef GemmTile<Gate> Tile;
+  typedef GemmTile<64, 128, Gate> Tile;
   enum : u32 {
     tile_k = 32,
     a_stride = Tile::tile_m + 4,
@@ -59,11 +59,12 @@ struct DenseTile<Kind, Gate, false> {
       }
     }
   }
-  static TW_MEMBER void stage(u8* shared, const Sums& sums) {
+  static TW_MEMBER void stage(u8* shared, const Sums& sums, u32 part) {
     const u32 y = thread_x() / 16 * 4, x = thread_x() % 16 * 4;
+    if (y / Tile::out_rows != part) return;
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
       TW_UNROLL for (u32 j = 0; j < 2; j++) {
-        *(f32x4*)((float*)shared + (y + i) * Tile::out_stride + x + j * (Tile::tile_n / 2)) =
+        *(f32x4*)((float*)shared + (y % Tile::out_rows + i) * Tile::out_stride + x + j * (Tile::tile_n / 2)) =
             f32x4{sums[i][4 * j], sums[i][4 * j + 1], sums[i][4 * j + 2], sums[i][4 * j + 3]};
       }
     }
@@ -73,12 +74,13 @@ struct DenseTile<Kind, Gate, false> {
 #if defined(TW_MMA_F16)
 template <u32 Kind, bool Gate>
 struct DenseTile<Kind, Gate, true> {
-  typedef GemmTile<Gate> Tile;
+  typedef GemmTile<64, 128, Gate> Tile;
   enum : u32 {
     tile_k = 32,
     stride = 2 * tile_k + 16,  // bytes; rows follow each other in other banks
     b_at = Tile::tile_m * stride,
-    lds = Tile::out_bytes,
+    tiles = b_at + Tile::tile_n * stride,
+    lds = tiles > u32(Tile::out_bytes) ? tiles : u32(Tile::out_bytes),
   };
   typedef u32x4 Run;
   typedef Mma16::Sums Sums[Tile::own_m][Tile::own_n];
@@ -113,16 +115,17 @@ struct DenseTile<Kind, Gate, true> {
     TW_UNROLL for (u32 k = 0; k < tile_k; k += 16) {
       Mma16::Operand left[Tile::own_m];
       TW_UNROLL for (u32 i = 0; i < Tile::own_m; i++) {
-        left[i] = Mma16::load(shared + Tile::tile_row(i) * stride + 2 * k, stride, lane);
+        left[i] = Mma16::load_a(RowsApart{shared + Tile::tile_row(i) * stride + 2 * k, stride}, lane);
       }
       TW_UNROLL for (u32 j = 0; j < Tile::own_n; j++) {
-        const Mma16::Operand right = Mma16::load(shared + b_at + Tile::tile_column(j) * stride + 2 * k, stride, lane);
+        const Mma16::Operand right =
+            Mma16::load_b(RowsApart{shared + b_at + Tile::tile_column(j) * stride + 2 * k, stride}, lane);
         TW_UNROLL for (u32 i = 0; i < Tile::own_m; i++) sums[i][j] = product(left[i], right, sums[i][j]);
       }
     }
   }
-  static TW_MEMBER void stage(u8* shared, const Sums& sums) {
-    Tile::template stage_tiles<Mma16>((float*)shared, sums);
+  static TW_MEMBER void stage(u8* shared, const Sums& sums, u32 part) {
+    Tile::template stage_tiles<Mma16>((float*)shared, sums, part);
   }
 };
 #endif
@@ -136,7 +139,7 @@ struct GemmDense {
 template <u32 Kind, bool Gate>
 TW_DEVICE void gemm_dense(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
   typedef typename GemmDense<Kind, Gate>::Tile Work;
-  typedef GemmTile<Gate> Tile;
+  typedef GemmTile<64, 128, Gate> Tile;
   enum : u32 { runs = Work::tile_k / 8, per_thread = Tile::tile_n * runs / Tile::threads };
   const u32 z = block_z(), m0 = block_x() * Tile::tile_m, n0 = block_y() * Tile::outputs_n, t = thread_x();
   const DenseRows left =
@@ -181,9 +184,7 @@ TW_DEVICE void gemm_dense(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
     Work::multiply(shared, sums);
     barrier_lds();
   }
-  Work::stage(shared, sums);
-  barrier_lds();
-  Tile::store(p, out, bias, residual, gate_bias, (const float*)shared, m0, n0, z);
+  Tile::template store<Work>(TW_HIP_MATMUL_PASSED, sums, shared, m0, n0, z);
 }
 
 }  // namespace tw

@@ -25,7 +25,7 @@ struct ScaleGroup<Q5_K> {
 
 template <class F, bool Gate>
 struct GemmQ8 {
-  typedef GemmTile<Gate> Tile;
+  typedef GemmTile<64, 128, Gate> Tile;
   enum : u32 {
     threads = Tile::threads,
     tile_m = Tile::tile_m,
@@ -169,8 +169,8 @@ struct GemmQ8 {
     }
   }
 
-  TW_MEMBER void stage(const Sums& sums) const {
-    Tile::template stage_tiles<MmaI8>(floats(0), sums);
+  static TW_MEMBER void stage(u8* shared, const Sums& sums, u32 part) {
+    Tile::template stage_tiles<MmaI8>((float*)shared, sums, part);
   }
 #else
   // 16 x 16 threads; one has 4 rows of activations by 8 rows of weights, 16 apart.
@@ -212,10 +212,13 @@ struct GemmQ8 {
     }
   }
 
-  TW_MEMBER void stage(const Sums& sums) const {
+  static TW_MEMBER void stage(u8* shared, const Sums& sums, u32 part) {
     const u32 x = thread_x() % 16, y = thread_x() / 16;
     TW_UNROLL for (u32 i = 0; i < own_m; i++) {
-      TW_UNROLL for (u32 j = 0; j < own_n; j++) floats(0)[(y + 16 * i) * Tile::out_stride + x + 16 * j] = sums[i][j];
+      if (16 * i / Tile::out_rows != part) continue;
+      TW_UNROLL for (u32 j = 0; j < own_n; j++) {
+        ((float*)shared)[(y + 16 * i % Tile::out_rows) * Tile::out_stride + x + 16 * j] = sums[i][j];
+      }
     }
   }
 #endif
@@ -243,9 +246,7 @@ TW_DEVICE void gemm_q8(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
     tile.multiply(sums);
     barrier_lds();
   }
-  tile.stage(sums);
-  barrier_lds();
-  GemmTile<Gate>::store(p, out, bias, residual, gate_bias, (const float*)shared, m0, n0, z);
+  GemmTile<64, 128, Gate>::template store<Gemm>(TW_HIP_MATMUL_PASSED, sums, shared, m0, n0, z);
 }
 
 }  // namespace tw

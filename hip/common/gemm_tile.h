@@ -1,6 +1,6 @@
-// What the GEMMs share: a workgroup of 256 threads has a tile of 64 rows of activations and 128 rows of weights; with a
-// gate, the second half of the weights is the gate's. The sums go to memory by way of LDS, so that neighbours write
-// neighbours, and the epilogue stands in the code once.
+// What the GEMMs share: a workgroup of 256 threads has a tile of M rows of activations and N rows of weights; with a
+// gate, the second half of the weights is the gate's. The sums go to memory by way of LDS, 32 rows at a time, so that
+// neighbours write neighbours, the epilogue stands in the code once, and no more LDS is taken than for the products.
 #pragma once
 #include "../generated/hip_matmul.h"
 #include "batch.h"
@@ -8,15 +8,16 @@
 
 namespace tw {
 
-template <bool Gate>
+template <u32 M, u32 N, bool Gate>
 struct GemmTile {
   enum : u32 {
     threads = 256,
-    tile_m = 64,
-    tile_n = 128,
+    tile_m = M,
+    tile_n = N,
     outputs_n = Gate ? tile_n / 2 : tile_n,
     out_stride = tile_n + 4,
-    out_bytes = 4 * tile_m * out_stride,
+    out_rows = 32,
+    out_bytes = 4 * out_rows * out_stride,
     // For matrix instructions: four waves side by side along n, and one or two rows of them.
     waves_n = 4,
     waves_m = threads / TW_WAVE / waves_n,
@@ -24,37 +25,45 @@ struct GemmTile {
     own_n = tile_n / 16 / waves_n,
   };
 
-  /// First row, in the workgroup's tile, of tile `i` of this wave; with a gate, the second along n is the gate's.
+  /// First row and column, in the workgroup's tile, of tile `i` by `j` of this wave.
   static TW_MEMBER u32 tile_row(u32 i) { return (wave_id() / waves_n * own_m + i) * 16; }
-  static TW_MEMBER u32 tile_column(u32 j) {
-    return Gate ? wave_id() % waves_n * 16 + j * outputs_n : (wave_id() % waves_n * own_n + j) * 16;
-  }
+  static TW_MEMBER u32 tile_column(u32 j) { return (wave_id() % waves_n * own_n + j) * 16; }
 
-  /// Sums of matrix instructions of kind `Mma` to LDS.
+  /// Sums of matrix instructions of kind `Mma` to LDS, those of `part` of the rows.
   template <class Mma, class Sums>
-  static TW_MEMBER void stage_tiles(float* staged, const Sums& sums) {
+  static TW_MEMBER void stage_tiles(float* staged, const Sums& sums, u32 part) {
     const u32 lane = lane_id();
     TW_UNROLL for (u32 i = 0; i < own_m; i++) {
+      if (tile_row(i) / out_rows != part) continue;
       TW_UNROLL for (u32 j = 0; j < own_n; j++) {
         TW_UNROLL for (u32 s = 0; s < Mma::sums; s++) {
-          const u32 row = tile_row(i) + Mma::row(lane, s), column = tile_column(j) + Mma::column(lane, s);
+          const u32 row = tile_row(i) % out_rows + Mma::row(lane, s), column = tile_column(j) + Mma::column(lane, s);
           staged[row * out_stride + column] = sums[i][j][s];
         }
       }
     }
   }
 
-  /// The staged sums of rows from m0 and columns from n0 of batch entry z, through the epilogue.
-  static TW_MEMBER void store(const tw_hip_matmul_params& p, u8* out, const u8* bias, const u8* residual,
-                              const u8* gate_bias, const float* staged, u32 m0, u32 n0, u32 z) {
+  /// The sums of rows from m0 and columns from n0 of batch entry z, through LDS and the epilogue. `Work::stage` puts a
+  /// part of them into LDS, which nobody reads any more.
+  template <class Work>
+  static TW_MEMBER void store(TW_HIP_MATMUL_PARAMETERS, const typename Work::Sums& sums, u8* shared, u32 m0, u32 n0,
+                              u32 z) {
+    (void)a, (void)b, (void)gate;
     out += batch_offset(p.batch, p.out_batch, z) * dtype_bytes(p.out_dtype);
     if (residual != nullptr) residual += batch_offset(p.batch, p.residual_batch, z) * dtype_bytes(p.residual_dtype);
-    for (u32 i = thread_x(); i < tile_m * outputs_n; i += threads) {
-      const u32 row = i / outputs_n, column = i % outputs_n;
-      if (m0 + row >= p.m || n0 + column >= p.n) continue;
-      const float* from = staged + row * out_stride + column;
-      store_output(p, out, bias, residual, gate_bias, Gate, m0 + row, n0 + column, from[0],
-                   Gate ? from[outputs_n] : 0.0f);
+    TW_UNROLL for (u32 part = 0; part < tile_m / out_rows; part++) {
+      if (part > 0) barrier_lds();
+      Work::stage(shared, sums, part);
+      barrier_lds();
+      const u32 top = m0 + part * out_rows;
+      for (u32 i = thread_x(); i < out_rows * outputs_n; i += threads) {
+        const u32 row = i / outputs_n, column = i % outputs_n;
+        if (top + row >= p.m || n0 + column >= p.n) continue;
+        const float* from = (const float*)shared + row * out_stride + column;
+        store_output(p, out, bias, residual, gate_bias, Gate, top + row, n0 + column, from[0],
+                     Gate ? from[outputs_n] : 0.0f);
+      }
     }
   }
 };

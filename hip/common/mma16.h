@@ -3,8 +3,18 @@
 // matter.
 #pragma once
 #include "memory.h"
+#if defined(TW_NVIDIA)
+#include "nvidia-mma.h"
+#endif
 
 namespace tw {
+
+/// 16 rows in LDS, `stride` bytes apart: where byte `at` of a row lies. Whatever else says so may take its place.
+struct RowsApart {
+  const u8* base;
+  u32 stride;
+  TW_MEMBER const u8* operator()(u32 row, u32 at) const { return base + row * stride + at; }
+};
 
 typedef float f32x8 __attribute__((ext_vector_type(8)));
 typedef _Float16 f16x4 __attribute__((ext_vector_type(4)));
@@ -26,9 +36,13 @@ struct Mma16 {
   typedef f32x8 Sums;
   static TW_MEMBER u32 row(u32 lane, u32 i) { return 2 * i + lane / 16; }
   static TW_MEMBER u32 column(u32 lane, u32) { return lane % 16; }
-  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
-    const u32x4* from = (const u32x4*)(rows + lane % 16 * stride);
-    return {from[0], from[1]};
+  template <class Rows>
+  static TW_MEMBER Operand load_a(const Rows& rows, u32 lane) {
+    return {*(const u32x4*)rows(lane % 16, 0), *(const u32x4*)rows(lane % 16, 16)};
+  }
+  template <class Rows>
+  static TW_MEMBER Operand load_b(const Rows& rows, u32 lane) {
+    return load_a(rows, lane);
   }
   static TW_MEMBER Sums f16(Operand a, Operand b, Sums c) {
     return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(bits_as<f16x16>(a), bits_as<f16x16>(b), c);
@@ -46,8 +60,13 @@ struct Mma16 {
   typedef f32x8 Sums;
   static TW_MEMBER u32 row(u32 lane, u32 i) { return 8 * (lane / 16) + i; }
   static TW_MEMBER u32 column(u32 lane, u32) { return lane % 16; }
-  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
-    return *(const Operand*)(rows + lane % 16 * stride + lane / 16 * 16);
+  template <class Rows>
+  static TW_MEMBER Operand load_a(const Rows& rows, u32 lane) {
+    return *(const Operand*)rows(lane % 16, lane / 16 * 16);
+  }
+  template <class Rows>
+  static TW_MEMBER Operand load_b(const Rows& rows, u32 lane) {
+    return load_a(rows, lane);
   }
   static TW_MEMBER Sums f16(Operand a, Operand b, Sums c) {
     return __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(bits_as<f16x8>(a), bits_as<f16x8>(b), c);
@@ -67,8 +86,13 @@ struct Mma16 {
   typedef f32x4 Sums;
   static TW_MEMBER u32 row(u32 lane, u32 i) { return 4 * (lane / 16) + i; }
   static TW_MEMBER u32 column(u32 lane, u32) { return lane % 16; }
-  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
-    return *(const Operand*)(rows + lane % 16 * stride + lane / 16 * 8);
+  template <class Rows>
+  static TW_MEMBER Operand load_a(const Rows& rows, u32 lane) {
+    return *(const Operand*)rows(lane % 16, lane / 16 * 8);
+  }
+  template <class Rows>
+  static TW_MEMBER Operand load_b(const Rows& rows, u32 lane) {
+    return load_a(rows, lane);
   }
   static TW_MEMBER Sums f16(Operand a, Operand b, Sums c) {
     return __builtin_amdgcn_mfma_f32_16x16x16f16(bits_as<f16x4>(a), bits_as<f16x4>(b), c, 0, 0, 0);
@@ -85,17 +109,20 @@ struct Mma16 {
 /// Two mma.m16n8k16: sums 0..3 are columns 0..7 of the tile, 4..7 the others.
 struct Mma16 {
   enum : u32 { sums = 8 };
-  struct Operand {
-    u32 word[4];
-  };
+  typedef u32x4 Operand;
   typedef f32x8 Sums;
   static TW_MEMBER u32 row(u32 lane, u32 i) { return lane / 4 + 8 * (i / 2 % 2); }
   static TW_MEMBER u32 column(u32 lane, u32 i) { return 8 * (i / 4) + lane % 4 * 2 + i % 2; }
   /// Words 0, 1: rows 0..7 and 8..15 of the first 8 along k; 2, 3: of the others.
-  static TW_MEMBER Operand load(const u8* rows, u32 stride, u32 lane) {
-    const u8* from = rows + lane / 4 * stride + lane % 4 * 4;
-    return {*(const u32*)from, *(const u32*)(from + 8 * stride), *(const u32*)(from + 16),
-            *(const u32*)(from + 8 * stride + 16)};
+  /// Both operands as pairs of registers that lie side by side, as the instruction wants them: `a` has rows 0..7, 8..15
+  /// of the first 8 along k, then of the others; `b` the first 8 and the others of rows 0..7, then of rows 8..15.
+  template <class Rows>
+  static TW_MEMBER Operand load_a(const Rows& rows, u32 lane) {
+    return load_matrices(rows(lane % 16, lane / 16 * 16));
+  }
+  template <class Rows>
+  static TW_MEMBER Operand load_b(const Rows& rows, u32 lane) {
+    return load_matrices(rows(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 16));
   }
 #define TW_MMA(name, type)                                                                                           \
   static TW_MEMBER Sums name(const Operand& a, const Operand& b, Sums c) {                                           \
@@ -103,7 +130,7 @@ struct Mma16 {
       __asm__("mma.sync.aligned.m16n8k16.row.col.f32." type "." type                                                 \
               ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                                 \
               : "+f"(c[4 * n]), "+f"(c[4 * n + 1]), "+f"(c[4 * n + 2]), "+f"(c[4 * n + 3])                           \
-              : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[n]), "r"(b.word[2 + n])); \
+              : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b[2 * n]), "r"(b[2 * n + 1]));                           \
     }                                                                                                                \
     return c;                                                                                                        \
   }

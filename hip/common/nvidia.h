@@ -33,6 +33,12 @@ TW_DEVICE i64 uniform(i64 x) {
   return x;
 }
 TW_DEVICE void schedule_barrier() {}
+/// x, of which the compiler knows nothing: what is made of it is made anew in every turn of a loop, and is not carried
+/// along in registers.
+TW_DEVICE u32 anew(u32 x) {
+  __asm__ volatile("" : "+r"(x));
+  return x;
+}
 
 /// The only assembly here: clang 19 has no builtin for dp4a.
 TW_DEVICE i32 dot4(u32 a, u32 b, i32 c) {
@@ -48,6 +54,20 @@ TW_DEVICE u32 permute_bytes(u32 low, u32 high, u32 selector) {
 }
 TW_DEVICE u32 funnel_right(u32 high, u32 low, u32 shift) {
   return u32((u64(high) << 32 | low) >> shift);
+}
+
+/// Byte `i` of a word as a number, without or with a sign: the byte becomes the end of 2^23's fraction, as conversions
+/// of integers have an eighth of the rate of a subtraction.
+TW_DEVICE float unsigned_byte(u32 word, u32 i) {
+  return __builtin_bit_cast(float, __nvvm_prmt(word, 0x4b000000u, 0x7440u + i)) - 8388608.0f;
+}
+TW_DEVICE float signed_byte(u32 word, u32 i) {
+  return __builtin_bit_cast(float, __nvvm_prmt(word ^ 0x80808080u, 0x4b000000u, 0x7440u + i)) - 8388736.0f;
+}
+
+/// Two numbers as bfloat16, rounded to nearest even.
+TW_DEVICE u32 pack_bf16(float low, float high) {
+  return __builtin_bit_cast(u32, __nvvm_ff2bf16x2_rn(high, low));
 }
 
 TW_DEVICE float fast_exp2(float x) {
