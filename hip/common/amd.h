@@ -78,7 +78,7 @@ TW_DEVICE float signed_byte(u32 word, u32 i) {
   return float(i8(word >> 8 * i));
 }
 
-/// Two numbers as bfloat16, rounded to nearest even; a NaN whose payload is all ones need not stay one.
+/// Two numbers as bfloat16, rounded to nearest even. A NaN stays one where it, or what it was made of, is plain_nan().
 TW_DEVICE u32 pack_bf16(float low, float high) {
   const u32 x = __builtin_bit_cast(u32, low), y = __builtin_bit_cast(u32, high);
   return permute_bytes(x + 0x7fffu + (x >> 16 & 1u), y + 0x7fffu + (y >> 16 & 1u), 0x07060302u);

@@ -100,6 +100,11 @@ TW_DEVICE u16 to_bf16(float x) {
   return u16((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/// x, or the NaN that arithmetic makes in place of one of another payload.
+TW_DEVICE float plain_nan(float x) {
+  return x == x ? x : __builtin_nanf("");
+}
+
 TW_DEVICE float minimum(float a, float b) {
   return a < b ? a : b;
 }

@@ -142,7 +142,7 @@ struct GemmBF16 {
     float scale[2] = {}, min[2] = {};
     if (exists(q)) F::decode(x.raw, q % F::parts, codes, scale, min);
     TW_UNROLL for (u32 r = 0; r < 2; r++) {
-      const float s = scale[F::one_scale ? 0 : r], m = min[F::one_scale ? 0 : r];
+      const float s = plain_nan(scale[F::one_scale ? 0 : r]), m = plain_nan(min[F::one_scale ? 0 : r]);
       TW_UNROLL for (u32 half = 0; half < 2; half++) {
         u32x4 out;
         TW_UNROLL for (u32 pair = 0; pair < 4; pair++) {

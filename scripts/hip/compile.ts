@@ -35,7 +35,9 @@ export async function compileAll(
   progress: (done: number, all: number) => void = () => {},
 ): Promise<CompileReport> {
   const version = (await run(CLANG, ['--version'])).stdout;
-  const jobs = targets.flatMap((target) => units.map((unit) => ({ target, unit })));
+  const jobs = targets.flatMap((target) =>
+    units.filter(({ runsOn }) => runsOn(target)).map((unit) => ({ target, unit })),
+  );
   const results: Compiled[] = new Array(jobs.length);
   let next = 0;
   let done = 0;

@@ -13,6 +13,8 @@ export interface Unit {
   readonly name: string;
   readonly path: string;
   readonly defines: readonly string[];
+  /** Whether a target has its kernels. */
+  readonly runsOn: (target: string) => boolean;
   /** Of the file and all that it includes. */
   readonly hash: string;
 }
@@ -20,6 +22,7 @@ export interface Unit {
 export function units(): readonly Unit[] {
   const formats = QuantFormat.list().flatMap(({ name, id }) => (id === undefined ? [] : [name]));
   return [...new Set(HIP_KERNELS.map(({ source }) => source))].flatMap((source) => {
+    const { runsOn } = HIP_KERNELS.find((kernel) => kernel.source === source)!;
     const path = join(root, 'hip', source);
     const stem = source.replace(/\.hip$/, '');
     const hash = hashSources(path);
@@ -30,6 +33,7 @@ export function units(): readonly Unit[] {
       path,
       defines: formatDefines(format).map((macro) => `-D${macro}`),
       hash,
+      runsOn,
     }));
   });
 }

@@ -7,11 +7,12 @@ const dispatcher = new MatmulDispatcher(device);
 const quantized = (n: number, k: number) =>
   device.quantized(new Uint8Array((n * k * 144) / 256), { format: 'q4_k', shape: [n, k] });
 
+const hipGemm = device.capabilities.kernels.has('hip_gemm_bf16') ? 'hip_gemm_bf16' : 'hip_gemm';
 /** Where weights are streamed, and where they are tiled: with activations of 8 bits, and without. */
 const KERNELS = {
   cpu: { fast: ['quant_gemv', 'quant_gemm'], exact: ['gemv', 'gemm'] },
   metal: { fast: ['metal_gemv', 'metal_gemm'], exact: ['metal_gemv', 'metal_gemm'] },
-  hip: { fast: ['hip_gemv', 'hip_gemm'], exact: ['hip_gemv_exact', 'hip_gemm_dense'] },
+  hip: { fast: ['hip_gemv', hipGemm], exact: ['hip_gemv_exact', 'hip_gemm_dense'] },
 }[BACKEND];
 
 it.each([

@@ -80,7 +80,7 @@ describe.runIf(hasClang)('Matmul at wave 64', () => {
       const b = device.quantized(quantize(format, uniform(64 * 256, 2)), { format, shape: [64, 256] });
       return dispatcher.select({ a: device.empty([m, 256]), b }).kernel;
     };
-    expect([of(3, 'q4_k'), of(4, 'q4_k'), of(4, 'q6_k')]).toEqual(['hip_gemv', 'hip_gemm', 'hip_gemv']);
+    expect([of(3, 'q4_k'), of(4, 'q4_k'), of(4, 'q6_k')]).toEqual(['hip_gemv', 'hip_gemm_bf16', 'hip_gemv']);
     expect(() => new MatmulDispatcher(device, { tuning: { 'quantGemvRows.q9': 3 } })).toThrow('not known');
   });
 

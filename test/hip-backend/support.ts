@@ -39,7 +39,7 @@ export const astray = tryOut(9001, 'astray');
 export const softObjects: CodeObjects = {
   targets: TARGETS,
   kernels: [scale, astray] as unknown as NonNullable<CodeObjects['kernels']>,
-  has: () => true,
+  has: (kernel, target) => kernel.runsOn(target),
   find({ kernel, format }: ObjectRequest, target) {
     const file = kernel.source === 'kernels.hip' ? path('test/hip-backend/kernels.hip') : path(`hip/${kernel.source}`);
     return {

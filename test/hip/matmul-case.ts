@@ -16,8 +16,9 @@ export interface HipMatmulCase {
   readonly n: number;
   readonly k: number;
   readonly target: Target;
-  /** A format, multiplied with 8-bit activations, or a dtype. */
+  /** A format, or a dtype. */
   readonly bType: string;
+  /** Left out, a format is multiplied with 8-bit activations. */
   readonly aType?: FloatType;
   readonly aLie?: Lie;
   readonly bLie?: Lie;
@@ -45,9 +46,10 @@ export async function runMatmul(
   const { m, n, k, bType, target, aType = 'f32', outType = 'f32', batch = 1, seed = 1, alpha = 1 } = test;
   const { activation = 'none', orders = ORDERS } = test;
   const quantized = !(bType in DTYPES);
+  const coded = quantized && test.aType === undefined;
   const raw = uniform(batch * m * k, seed);
   const activations = () => {
-    if (!quantized) {
+    if (!coded) {
       const values = raw.map((x) => rounded(x, aType));
       return { ...store(values, batch, m, k, aType, test.aLie ?? 'rows'), values };
     }
@@ -92,7 +94,7 @@ export async function runMatmul(
     ...{ bias_stride: 1, gate_bias_stride: 1 },
     ...{ out_dtype: DTYPES[outType].id, residual_dtype: DTYPES[residualType].id, bias_dtype: DTYPES.f32.id },
     ...{ activation: ACTIVATIONS[activation], alpha, beta: test.residual === undefined ? 0 : 0.5 },
-    a_dtype: quantized ? DTYPES.i8.id : DTYPES[aType].id,
+    a_dtype: coded ? DTYPES.i8.id : DTYPES[aType].id,
     b_dtype: quantized ? QuantFormat.get(bType).id! : DTYPES[bType as FloatType].id,
     batch: [1, 1, 1, batch],
     a_batch: [0, 0, 0, a.batch],
@@ -116,7 +118,7 @@ export async function runMatmul(
       ...(gateBias && { gate_bias: encodeFloats(gateBias, 'f32') }),
     },
     offsets: {
-      a: a.start * (quantized ? 1 : DTYPES[aType].bytes),
+      a: a.start * (coded ? 1 : DTYPES[aType].bytes),
       b: b.start * (quantized ? 1 : DTYPES[bType as FloatType].bytes),
       out: out.start * DTYPES[outType].bytes,
       gate: (gate?.start ?? 0) * (quantized ? 1 : DTYPES[bType as FloatType].bytes),

@@ -9,6 +9,7 @@ import { readCodeObject } from '../../ts/hip/code-object.ts';
 import { countLoop, kernelNames } from '../../ts/hip/loop-count.ts';
 import { occupancy } from '../../ts/hip/occupancy.ts';
 import { complaints, formatTable, parseTable, type ResourceRow } from '../../ts/hip/resources.ts';
+import { hipMultipliesBF16 } from '../../ts/kernels/hip/gemm.ts';
 import { describeWhere } from '../support/where.ts';
 
 /** The compiler and AMD's linker of LLVM 19. */
@@ -62,11 +63,11 @@ describeWhere(hasCompiler ? null : 'clang++-19 and ld.lld-19', 'compiled GPU ker
 });
 
 describe('resource tables', () => {
-  it('exist for every AMD target and have the same kernels', () => {
-    const names = table('gfx906').map(({ kernel }) => kernel);
+  it('exist for every AMD target and have the same kernels, but for the GEMM that suits it', () => {
     for (const target of AMD_TARGETS) {
+      const like = hipMultipliesBF16(target) ? 'gfx1100' : 'gfx906';
       expect(existsSync(tablePath(target)), target).toBe(true);
-      expect(table(target).map(({ kernel }) => kernel)).toEqual(names);
+      expect(table(target).map(({ kernel }) => kernel)).toEqual(table(like).map(({ kernel }) => kernel));
       expect(formatTable(table(target))).toBe(readFileSync(tablePath(target), 'utf8'));
       for (const entry of table(target)) expect(complaints(entry, entry), entry.kernel).toEqual([]);
     }

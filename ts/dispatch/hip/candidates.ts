@@ -1,7 +1,7 @@
 import { MAX_INT } from '../../kernels/hip/declare.ts';
 import { hipGemmDense } from '../../kernels/hip/dense.ts';
 import { hipGemvExact } from '../../kernels/hip/exact.ts';
-import { hipGemm } from '../../kernels/hip/gemm.ts';
+import { HIP_GEMM_BF16_TILES, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
 import { MatmulVariant } from '../args.ts';
 import type { Candidate } from '../catalogue.ts';
@@ -40,7 +40,7 @@ const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDTyp
 };
 
 const refuseExact: Rule = ({ precision }) =>
-  precision === 'exact' ? 'it rounds activations to 8 bits, and precision is exact' : null;
+  precision === 'exact' ? 'it rounds activations, and precision is exact' : null;
 
 const refuseFast: Rule = ({ precision }) =>
   precision === 'fast' ? 'it keeps f32 activations; precision is fast, so the integer kernels serve' : null;
@@ -54,12 +54,17 @@ const refuseGemv: Rule = (problem, { waveSize }) => {
 };
 const refuseGemvExact: Rule = (problem, { waveSize }) => {
   const own = hipParams(problem);
-  const params = isDirect(problem) ? own : { ...own, ...keepActivations(problem).params };
+  const params = isDirect(problem) ? own : { ...own, ...keepActivations(problem, 'f32').params };
   return hipGemvExact.refuse(params, { b_dtype: own.b_dtype, columns: 1, gate: gateOf(problem), wave: waveSize! });
 };
 const refuseGemm: Rule = (problem) => {
   const params = hipParams(problem);
   return hipGemm.refuse(params, { b_dtype: params.b_dtype, gate: gateOf(problem) });
+};
+const refuseGemmBF16: Rule = (problem) => {
+  const params = { ...hipParams(problem), ...keepActivations(problem, 'bf16').params };
+  const rows = HIP_GEMM_BF16_TILES[0].m;
+  return hipGemmBF16.refuse(params, { b_dtype: params.b_dtype, rows, gate: gateOf(problem) });
 };
 const refuseTiles: Rule = (problem) =>
   hipGemmDense.refuse(hipParams(plain(problem)), { product: 0, gate: gateOf(problem) });
@@ -83,6 +88,12 @@ export const CANDIDATES: readonly Candidate[] = [
     because: (problem, tuning) =>
       `${rows(problem.m)} (at most ${crossOver(problem, tuning, 'quantGemvRows')}): weights are streamed once for ` +
       `${problem.m <= onePass ? 'all' : `every ${onePass}`}`,
+  }),
+  candidate(MatmulVariant.QuantGemm, 'hip_gemm_bf16', [...fast, refuseGemmBF16], {
+    yields: never,
+    because: (problem, tuning) =>
+      `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are decoded once and reused, ` +
+      'products of bfloat16',
   }),
   candidate(MatmulVariant.QuantGemm, 'hip_gemm', [...fast, refuseGemm], {
     yields: never,

@@ -4,7 +4,7 @@ import { TilewrightError } from '../../errors.ts';
 import { product } from '../../kernels/hip/declare.ts';
 import { HIP_GEMV_DENSE_COLUMNS, HIP_GEMV_ORDERS, hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
 import { HIP_EXACT_COLUMNS, hipGemvExact } from '../../kernels/hip/exact.ts';
-import { HIP_GEMM_TILE, hipGemm } from '../../kernels/hip/gemm.ts';
+import { HIP_GEMM_BF16_TILES, HIP_GEMM_TILE, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
 import { hipBlockAlignment, hipGemv, stepOfFormat } from '../../kernels/hip/gemv.ts';
 import { type HipMatmulParams, q8Bytes } from '../../kernels/hip/matmul.ts';
 import { hipQuantizeQ8 } from '../../kernels/hip/quantize.ts';
@@ -15,9 +15,9 @@ import { hostReference } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
 import { decodedBytes, decodePanel, type Panel, panelRows, panels, plain } from './decode.ts';
-import { KEPT_ALIGNMENT, type Kept, keepActivations, keptBytes } from './keep.ts';
+import { KEPT_ALIGNMENT, type Kept, keepActivations } from './keep.ts';
 import { gateOf, hipParams } from './params.ts';
-import { gemvShape, workgroup } from './shapes.ts';
+import { gemmRows, gemvShape, workgroup } from './shapes.ts';
 
 /**
  * What a dense GEMM multiplies: the operands' own type where both have it, which loses nothing, else f32.
@@ -37,7 +37,7 @@ export interface HipPlan extends Plan {
   readonly rounding: Rounding | null;
   /** Panels of weights that are decoded to working space, one after the other, with the parameters of each; else null. */
   readonly panels: readonly (Panel & { readonly params: HipMatmulParams })[] | null;
-  /** For a kernel that reads f32 rows: how activations of another form become that. */
+  /** For a kernel that reads rows of one type: how activations of another form become that. */
   readonly kept: Kept | null;
   /** The launch of the kernel itself; null for the one on the JavaScript thread. */
   readonly run: ((buffers: Buffers, params: HipMatmulParams, label: string) => Command) | null;
@@ -73,6 +73,18 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
     };
   },
 
+  hip_gemm_bf16: (problem, common, capabilities) => {
+    const rows = gemmRows(problem, capabilities);
+    const constants = { b_dtype: common.b_dtype, rows, gate: gateOf(problem) };
+    const kept = keepActivations(problem, 'bf16');
+    return {
+      params: { ...common, ...kept.params },
+      kept,
+      run: (buffers, params, label) => launch(hipGemmBF16, { buffers, constants, params, label }),
+      shape: `${rows}x${HIP_GEMM_BF16_TILES.find(({ m }) => m === rows)!.n}`,
+    };
+  },
+
   hip_gemv_exact: (problem, common, capabilities, tuning) => {
     const columns = HIP_EXACT_COLUMNS.find((width) => width >= problem.m) ?? HIP_EXACT_COLUMNS.at(-1)!;
     const { m, n, k, batch, format } = problem;
@@ -82,7 +94,7 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
     const constants = { b_dtype: common.b_dtype, columns, gate: gateOf(problem), wave: capabilities.waveSize! };
     return {
       params,
-      kept: keepActivations(problem),
+      kept: keepActivations(problem, 'f32'),
       run: (buffers, params, label) => launch(hipGemvExact, { buffers, constants, params, label }),
       shape: `c${columns}/${2 ** splitShift}`,
     };
@@ -151,7 +163,7 @@ export function makePlan(
       rounding !== null
         ? batches * q8Bytes(m, k, rounding.group)
         : kept !== null
-          ? keptBytes(problem)
+          ? kept.bytes
           : decodes
             ? decodedBytes(problem, rows)
             : 0,
@@ -159,7 +171,7 @@ export function makePlan(
       rounding !== null
         ? `q8 ${rounding.group},${rounding.step},${form}`
         : kept !== null && !kept.direct
-          ? `f32 ${form}`
+          ? `${kept.dtype} ${form}`
           : null,
     label:
       `${kernel}<${problem.format?.name ?? problem.bDType}${choice === null ? '' : ` ${choice.shape}`}> ` +

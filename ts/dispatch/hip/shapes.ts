@@ -1,6 +1,7 @@
-// How much of a GEMV each workgroup takes. It only grows as the problem does.
+// How much of a GEMV or GEMM each workgroup takes. It only grows as the problem does.
 import type { Capabilities } from '../../device/backend.ts';
 import { ceilDiv, product } from '../../kernels/hip/declare.ts';
+import { HIP_GEMM_BF16_TILES } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemvRows, maxWaves } from '../../kernels/hip/gemv.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
@@ -52,4 +53,15 @@ export function workgroup(
     splitShift++;
   }
   return { splitShift, groups: Math.max(1, waves >> splitShift) };
+}
+
+/**
+ * Rows of a that a workgroup of the GEMM multiplies: the most that are not half empty, as long as every other compute
+ * unit has a tile.
+ */
+export function gemmRows({ m, n, batch }: MatmulProblem, { computeUnits }: Capabilities): number {
+  const fits = HIP_GEMM_BF16_TILES.filter(
+    (tile) => 2 * m > tile.m && 2 * ceilDiv(m, tile.m) * ceilDiv(n, tile.n) * product(batch) >= computeUnits,
+  );
+  return (fits.at(-1) ?? HIP_GEMM_BF16_TILES[0]).m;
 }

@@ -2,7 +2,7 @@ import { hipCopy } from './copy.ts';
 import type { AnyHipKernel } from './declare.ts';
 import { hipGemmDense, hipGemvDense } from './dense.ts';
 import { hipGemvExact } from './exact.ts';
-import { hipGemm } from './gemm.ts';
+import { hipGemm, hipGemmBF16 } from './gemm.ts';
 import { hipGemv } from './gemv.ts';
 import { hipMoeGemv, hipMoeTiles } from './moe.ts';
 import { hipQuantizeQ8 } from './quantize.ts';
@@ -16,6 +16,7 @@ export const HIP_KERNELS: readonly AnyHipKernel[] = [
   hipMoeTiles,
   hipMoeGemv,
   hipGemm,
+  hipGemmBF16,
   hipGemmDense,
   hipGemvDense,
   hipSoftmax,

@@ -22,6 +22,8 @@ export interface HipKernel<
   /** File in `hip/`, and for files that are compiled once per weight format, which one. */
   readonly source: string;
   readonly format: (constants: Constants<C>) => string | null;
+  /** Whether a target, as LLVM names it, has the kernel at all. */
+  readonly runsOn: (target: string) => boolean;
   /** Symbol of the instance for these constants; a RangeError says when there is none. */
   readonly entry: (constants: Constants<C>) => string;
   /** The grid, in workgroups and threads: it depends on the wave size where the constants say so (`wave`). */
@@ -42,6 +44,7 @@ export function declareHipKernel<
   doc: string;
   source: string;
   format?: (constants: Constants<C>) => string | null;
+  runsOn?: (target: string) => boolean;
   entry: (constants: Constants<C>) => string;
   buffers: B;
   constants: readonly C[];
@@ -51,8 +54,8 @@ export function declareHipKernel<
   geometry: (params: StructValue<P>, constants: Constants<C>) => LaunchGeometry;
   refuse?: (params: StructValue<P>, constants: Constants<C>) => string | null;
 }): HipKernel<B, C, P> {
-  const { source, format = () => null, entry, geometry, refuse = () => null, ...rest } = spec;
-  return Object.freeze({ ...declareKernel(rest), source, format, entry, geometry, refuse });
+  const { source, format = () => null, runsOn = () => true, entry, geometry, refuse = () => null, ...rest } = spec;
+  return Object.freeze({ ...declareKernel(rest), source, format, runsOn, entry, geometry, refuse });
 }
 
 /** Macros that choose the format of a file which is compiled once per format: -DTW_FORMAT=Q4_K -DTW_FORMAT_NAME=q4_k. */
