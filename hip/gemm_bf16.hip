@@ -1,5 +1,5 @@
-// GEMM of decoded weights, compiled once per format: TW_FORMAT is its type, TW_FORMAT_NAME its name in symbols. The fewer
-// rows of activations, the more along k at a time: so few products hide no loads.
+// GEMM of decoded weights, compiled once per format: TW_FORMAT is its type, TW_FORMAT_NAME its name in symbols. The
+// fewer rows of activations, the more along k at a time: so few products hide no loads.
 #include "common/gemm_bf16.h"
 
 #define TW_PASTE(a, b) a##b

@@ -3,8 +3,8 @@
 //
 //   gemm FOLDER [--formats q4_k,q6_k] [--shapes 14336x4096] [--rows 512,128,32] [--peer lib.so] [--check]
 //
-// FOLDER has `npm run build:hip -- --targets sm_80`, and for the share of the peak bench/hip/peak.hip compiled in the same
-// way to peak.ptx. A peer is a library with peer_gemm_quantize and peer_gemm, as they are declared below.
+// FOLDER has `npm run build:hip -- --targets sm_80`, and for the share of the peak bench/hip/peak.hip compiled in the
+// same way to peak.ptx. A peer is a library with peer_gemm_quantize and peer_gemm, as they are declared below.
 #include <tilewright/params.h>
 
 #include <algorithm>
@@ -25,9 +25,9 @@ struct Format {
   int id, ggml, block, bytes;
 };
 const Format kFormats[] = {
-    {"q4_0", 16, 2, 32, 18},      {"q4_1", 17, 3, 32, 20},     {"q5_0", 18, 6, 32, 22},    {"q5_1", 19, 7, 32, 24},
-    {"q8_0", 20, 8, 32, 34},      {"q2_k", 21, 10, 256, 84},   {"q3_k", 22, 11, 256, 110}, {"q4_k", 23, 12, 256, 144},
-    {"q5_k", 24, 13, 256, 176},   {"q6_k", 25, 14, 256, 210},  {"q8_k", 26, 15, 256, 292}, {"iq4_nl", 27, 20, 32, 18},
+    {"q4_0", 16, 2, 32, 18},      {"q4_1", 17, 3, 32, 20},    {"q5_0", 18, 6, 32, 22},    {"q5_1", 19, 7, 32, 24},
+    {"q8_0", 20, 8, 32, 34},      {"q2_k", 21, 10, 256, 84},  {"q3_k", 22, 11, 256, 110}, {"q4_k", 23, 12, 256, 144},
+    {"q5_k", 24, 13, 256, 176},   {"q6_k", 25, 14, 256, 210}, {"q8_k", 26, 15, 256, 292}, {"iq4_nl", 27, 20, 32, 18},
     {"iq4_xs", 28, 23, 256, 136}, {"mxfp4", 29, 39, 32, 17},
 };
 
@@ -91,12 +91,12 @@ uint16_t to_bf16(float x) {
   return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/// One way to multiply: an instance of a kernel, and what it wants its activations to be.
+/// An instance of the kernel: rows of activations and outputs of a workgroup, and whether it has a gate.
 struct Instance {
   std::string name;
   Function function;
   int rows, columns;
-  bool bf16;
+  bool gate;
 };
 
 struct Peer {
@@ -115,8 +115,8 @@ double measured_peak(const std::string& folder) {
   unsigned turns = 4096;
   Address out = allocate(groups * 256 * 4);
   void* args[] = {&out, &turns};
-  const double us = time_calls(
-      4, [&](int) { DO(cuLaunchKernel(peak, groups, 1, 1, 256, 1, 1, 0, stream, args, nullptr)); });
+  const double us =
+      time_calls(4, [&](int) { DO(cuLaunchKernel(peak, groups, 1, 1, 256, 1, 1, 0, stream, args, nullptr)); });
   DO(cuMemFree_v2(out));
   return 2.0 * 16 * 16 * 16 * 8 * turns * groups * 8 / us * 1e-6;
 }
@@ -163,17 +163,19 @@ int main(int argc, char** argv) {
   std::printf("%s, driver %d, products of bfloat16 from registers %.0f TFLOP/s\n", name, version, peak);
 
   const auto load = [&](const std::string& file) {
-    Module module = nullptr;
     for (const char* kind : {".cubin", ".ptx"}) {
-      if (driver().cuModuleLoad(&module, (folder + "/" + file + kind).c_str()) == 0) break;
+      Module module;
+      if (driver().cuModuleLoad(&module, (folder + "/" + file + kind).c_str()) == 0) return module;
     }
-    return module;
+    std::fprintf(stderr, "no %s.cubin or .ptx in %s\n", file.c_str(), folder.c_str());
+    std::exit(1);
   };
   const auto function = [](Module module, const std::string& symbol) {
     Function f = nullptr;
-    return module != nullptr && driver().cuModuleGetFunction(&f, module, symbol.c_str()) == 0 ? f : nullptr;
+    check(driver().cuModuleGetFunction(&f, module, symbol.c_str()), symbol.c_str());
+    return f;
   };
-  const Function quantize = function(load("quantize"), "quantize_q8");
+  const Function copy = function(load("copy"), "copy_elements");
 
   std::mt19937 random(7);
   std::normal_distribution<float> normal(0.0f, 0.05f);
@@ -185,16 +187,14 @@ int main(int argc, char** argv) {
     }
     if (format == nullptr) return std::fprintf(stderr, "no format %s\n", which.c_str()), 2;
     const tw_codec& codec = *tw_codec_of(format->id);
+    const Module module = load("gemm_bf16." + which);
     std::vector<Instance> instances;
-    const Module q8_module = load("gemm." + which), bf16_module = load("gemm_bf16." + which);
-    if (const Function f = function(q8_module, "gemm_" + which)) instances.push_back({"q8", f, 64, 128, false});
-    for (const int rows : {32, 64, 128}) {
-      const std::string suffix = "_m" + std::to_string(rows);
-      if (const Function f = function(bf16_module, "gemm_bf16_" + which + suffix)) {
-        instances.push_back({"bf16" + suffix, f, rows, rows == 32 ? 64 : 128, true});
-      }
+    for (const auto& [rows, columns] : {std::pair{32, 64}, {64, 64}, {128, 128}}) {
+      const std::string name = "m" + std::to_string(rows), symbol = "gemm_bf16_" + which + "_" + name;
+      instances.push_back({name, function(module, symbol), rows, columns, false});
+      if (only_check)
+        instances.push_back({name + " gate", function(module, symbol + "_gate"), rows, columns / 2, true});
     }
-    if (const Function f = function(bf16_module, "gemm_bf16_" + which + "_m64b")) instances.push_back({"m64b", f, 64, 64, true});
     for (const std::string& shape : split(shapes)) {
       int n, k;
       std::sscanf(shape.c_str(), "%dx%d", &n, &k);
@@ -211,28 +211,38 @@ int main(int argc, char** argv) {
       }
       const Address b = allocate(bytes * copies);
       for (int i = 0; i < copies; i++) DO(cuMemcpyHtoD_v2(b + bytes * i, weights.data(), bytes));
+      DO(cuStreamSynchronize(nullptr));
 
       for (const std::string& count : split(counts)) {
         const int m = std::stoi(count);
         std::vector<float> x(size_t(m) * k);
         for (float& v : x) v = normal(random) * 20.0f;
-        std::vector<uint16_t> narrow(x.size());
-        std::transform(x.begin(), x.end(), narrow.begin(), to_bf16);
-        const size_t q8_row = size_t((k + 255) / 256) * 320;
-        const Address x_device = allocate(x.size() * 4), bf16 = allocate(x.size() * 2), q8 = allocate(q8_row * m);
+        const Address x_device = allocate(x.size() * 4), bf16 = allocate(x.size() * 2);
         const Address out = allocate(size_t(m) * n * 4);
         DO(cuMemcpyHtoD_v2(x_device, x.data(), x.size() * 4));
-        DO(cuMemcpyHtoD_v2(bf16, narrow.data(), narrow.size() * 2));
-        tw_hip_quantize_q8_params qp{};
-        qp.m = m, qp.k = k, qp.a_dtype = TW_DTYPE_F32, qp.group = 1;
-        qp.a_stride[0] = k, qp.a_stride[1] = 1;
-        for (auto& v : qp.batch) v = 1;
-        Address from = x_device, to = q8;
-        void* quantize_args[] = {&from, &to, &qp};
-        DO(cuLaunchKernel(quantize, (q8_row / 320 * 256 + 2047) / 2048, m, 1, 128, 1, 1, 0, stream, quantize_args,
-                          nullptr));
-        std::vector<uint8_t> codes(q8_row * m);
-        DO(cuMemcpyDtoH_v2(codes.data(), q8, codes.size()));
+        DO(cuStreamSynchronize(nullptr));
+        tw_hip_copy_params cp{};
+        for (auto& v : cp.shape) v = 1;
+        cp.shape[6] = m, cp.shape[7] = k;
+        cp.src_stride[6] = cp.dst_stride[6] = k, cp.src_stride[7] = cp.dst_stride[7] = 1;
+        cp.src_dtype = TW_DTYPE_F32, cp.dst_dtype = TW_DTYPE_BF16;
+        cp.rows = m, cp.vector = 1;
+        for (cp.width = 1; cp.width < 256 && int(cp.width) < k / 4; cp.width *= 2) {
+        }
+        cp.blocks = (k / 4 + cp.width - 1) / cp.width;
+        const unsigned own = 256 / cp.width;
+        const auto round = [&](int) {
+          Address from = x_device, to = bf16;
+          void* args[] = {&from, &to, &cp};
+          DO(cuLaunchKernel(copy, cp.blocks * ((m + own - 1) / own), 1, 1, 256, 1, 1, 0, stream, args, nullptr));
+        };
+        round(0);
+        std::vector<uint16_t> narrow(x.size());
+        DO(cuStreamSynchronize(stream));
+        DO(cuMemcpyDtoH_v2(narrow.data(), bf16, narrow.size() * 2));
+        for (size_t i = 0; i < x.size(); i++) {
+          if (narrow[i] != to_bf16(x[i])) failures++;
+        }
 
         std::printf("%-6s %dx%d m %d:", which.c_str(), n, k, m);
         double best = 1e30;
@@ -241,15 +251,15 @@ int main(int argc, char** argv) {
           tw_hip_matmul_params p{};
           p.m = m, p.n = n, p.k = k;
           p.a_stride[0] = k, p.a_stride[1] = 1;
-          p.b_stride[0] = int64_t(row_bytes);
+          p.b_stride[0] = p.gate_stride[0] = int64_t(row_bytes);
           p.out_stride[0] = n, p.out_stride[1] = 1;
-          p.alpha = 1, p.b_dtype = format->id;
+          p.alpha = 1, p.b_dtype = format->id, p.activation = instance.gate ? TW_ACT_RELU : TW_ACT_NONE;
           for (auto& v : p.batch) v = 1;
           const auto call = [&](int i) {
-            Address w = b + bytes * (i % copies), none = 0, a = instance.bf16 ? bf16 : q8, o = out;
-            void* args[] = {&a, &w, &o, &none, &none, &none, &none, &p};
-            DO(cuLaunchKernel(instance.function, (m + instance.rows - 1) / instance.rows, (n + instance.columns - 1) / instance.columns, 1, 256,
-                              1, 1, 0, stream, args, nullptr));
+            Address w = b + bytes * (i % copies), gate = instance.gate ? w : 0, none = 0, a = bf16, o = out;
+            void* args[] = {&a, &w, &o, &none, &none, &gate, &none, &p};
+            DO(cuLaunchKernel(instance.function, (m + instance.rows - 1) / instance.rows,
+                              (n + instance.columns - 1) / instance.columns, 1, 256, 1, 1, 0, stream, args, nullptr));
           };
           DO(cuMemsetD8Async(out, 0xff, size_t(m) * n * 4, stream));
           call(0);
@@ -265,24 +275,15 @@ int main(int argc, char** argv) {
           for (int s = 0; s < 300; s++) {
             const int i = s == 0 ? m - 1 : random() % m, j = s == 0 ? n - 1 : random() % n;
             codec.decode(&weights[j * row_bytes], row.data(), k / format->block);
-            double sum = 0, absolute = 0, ties = 0;
+            double sum = 0, absolute = 0;
             for (int q = 0; q < k; q++) {
-              float w = row[q], a;
-              if (instance.bf16) {
-                a = from_bits(uint32_t(narrow[size_t(i) * k + q]) << 16);
-                // Of what lies halfway between two, the kernel's last bit decides.
-                const bool halfway = std::abs(int(bits_of(w) & 0xffff) - 0x8000) <= 4;
-                w = from_bits(uint32_t(to_bf16(w)) << 16);
-                if (halfway) ties += std::fabs(double(w) * a) / 128;
-              } else {
-                const uint8_t* block = &codes[q8_row * i + q / 256 * 320];
-                uint32_t record;
-                std::memcpy(&record, block + 4 * (q % 256 / 16), 4);
-                a = from_bits(record & 0xffff0000u) * float(int8_t(block[64 + q % 256]));
-              }
-              sum += double(w) * a, absolute += std::fabs(double(w) * a);
+              const double w = from_bits(uint32_t(to_bf16(row[q])) << 16);
+              const double a = from_bits(uint32_t(narrow[size_t(i) * k + q]) << 16);
+              sum += w * a, absolute += std::fabs(w * a);
             }
-            const double bound = (k + 16) * 5.96e-8 * absolute + ties;
+            double bound = (k + 16) * 5.96e-8 * absolute;
+            // The gate is the weights once more: twice the relative error.
+            if (instance.gate) bound *= 2 * std::fabs(sum) + bound, sum = sum < 0 ? 0 : sum * sum;
             worst = std::max(worst, std::fabs(result[size_t(i) * n + j] - sum) / bound);
           }
           if (!(worst <= 1)) failures++;
@@ -297,6 +298,7 @@ int main(int argc, char** argv) {
           const double rate = 2.0 * m * n * k / best * 1e-6;
           std::printf(" | %s %.1f us, %.0f TFLOP/s", chosen.c_str(), best, rate);
           if (peak > 0) std::printf(", %.0f %% of the peak", 100 * rate / peak);
+          std::printf("; rounding %.1f us", time_calls(8, round));
         }
         if (peer.gemm != nullptr && !only_check && which != "q8_k") {
           const Address codes_device = allocate(size_t(m + 128) * ((k + 511) / 512 * 512) / 32 * 36);
@@ -306,8 +308,8 @@ int main(int argc, char** argv) {
                       reinterpret_cast<const void*>(codes_device), reinterpret_cast<float*>(out),
                       reinterpret_cast<float*>(work), k, n, m, stream);
           };
-          peer.quantize(format->ggml, reinterpret_cast<const float*>(x_device), reinterpret_cast<void*>(codes_device), k,
-                        m, stream);
+          peer.quantize(format->ggml, reinterpret_cast<const float*>(x_device), reinterpret_cast<void*>(codes_device),
+                        k, m, stream);
           call(0);
           DO(cuStreamSynchronize(stream));
           std::vector<float> result(size_t(m) * n);
@@ -327,7 +329,7 @@ int main(int argc, char** argv) {
         }
         std::printf("\n");
         std::fflush(stdout);
-        for (Address at : {x_device, bf16, q8, out}) DO(cuMemFree_v2(at));
+        for (Address at : {x_device, bf16, out}) DO(cuMemFree_v2(at));
       }
       DO(cuMemFree_v2(b));
     }

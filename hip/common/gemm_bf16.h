@@ -1,8 +1,8 @@
-// Block-quantized weights times activations in bfloat16, as products of bfloat16 by matrix instructions with sums in f32.
-// Weights are decoded and rounded on the way into LDS, once for all of the tile's rows of activations, so that the loop
-// holds nothing but matrix instructions: of 8-bit products every 32 cost a conversion and two or three multiply-adds
-// per sum. A bfloat16 has the range of f32 and at most 1/512 of error; 8 bits per group of 32 have as much of the
-// group's largest.
+// Block-quantized weights times activations in bfloat16, as products of bfloat16 by matrix instructions with sums in
+// f32. Weights are decoded and rounded on the way into LDS, once for all of the tile's rows of activations, so that the
+// loop holds nothing but matrix instructions: of 8-bit products every 32 cost a conversion and two or three
+// multiply-adds per sum. A bfloat16 has the range of f32 and at most 1/512 of error; 8 bits per group of 32 have as
+// much of the group's largest.
 #pragma once
 #include "../formats/formats.h"
 #include "gemm_tile.h"
@@ -81,7 +81,9 @@ struct GemmBF16 {
     return gated ? gate + there * p.gate_stride[0] : b + there * p.b_stride[0];
   }
   /// Blocks of 32 may end in the middle of a step.
-  TW_MEMBER bool exists(u32 q) const { return F::block >= K || q * 32 < p.k; }
+  TW_MEMBER bool exists(u32 q) const {
+    return F::block >= K || q * 32 < p.k;
+  }
 
   static TW_MEMBER u32 a_place(u32 i) {
     return Rows::place(thread_x() / Rows::chunks, thread_x() % Rows::chunks) + i * a_step * Rows::row_bytes;
@@ -113,14 +115,20 @@ struct GemmBF16 {
         from += k0 / 32 * F::bytes;
         from -= (u64)from % 16;
         from += vector * 16;
-        copy_async(shared + stage_at + row * stage_stride + vector * 16, from, from < end ? u32(end - from) : 0);
+        u8* to = shared + stage_at + row * stage_stride + vector * 16;
+        if (from + 16 <= end) {
+          copy_async(to, from, true);
+        } else {
+          // The end of the row, which may be that of all memory.
+          TW_NO_UNROLL for (; from < end; from++)* to++ = *from;
+        }
       }
       return;
     }
 #else
-    load_a(k0, [&](u32 i, u32 offset, bool there) __attribute__((always_inline)) {
-      x.a[i] = there ? load_u128<16>(a, offset) : u32x4(0);
-    });
+    load_a(
+        k0, [&](u32 i, u32 offset, bool there)
+                __attribute__((always_inline)) { x.a[i] = there ? load_u128<16>(a, offset) : u32x4(0); });
 #endif
     if (exists(q)) x.raw = F::load(own, q / F::parts * F::bytes, q % F::parts);
   }
@@ -128,15 +136,15 @@ struct GemmBF16 {
   TW_MEMBER void unpack(u32 k0, Loads& x) const {
     const u32 t = thread_x(), q = k0 / 32 + t % parts, row = t / parts;
 #if defined(TW_NVIDIA)
-    load_a(k0, [&](u32 i, u32 offset, bool there) __attribute__((always_inline)) {
-      copy_async(shared + a_place(i), a + offset, there ? 16 : 0);
-    });
+    load_a(
+        k0, [&](u32 i, u32 offset, bool there)
+                __attribute__((always_inline)) { copy_async(shared + a_place(i), a + offset, there); });
     if (staged && exists(q)) {
       const u8* from = shared + stage_at + row * stage_stride;
       x.raw = F::load(from + ((u64)own + k0 / 32 * F::bytes) % 16, t % parts * F::bytes, 0);
     }
 #else
-    TW_UNROLL for (u32 i = 0; i < a_chunks; i++) *(u32x4*)(shared + a_place(i)) = x.a[i];
+    TW_UNROLL for (u32 i = 0; i < a_chunks; i++) * (u32x4*)(shared + a_place(i)) = x.a[i];
 #endif
     u32 codes[8] = {};
     float scale[2] = {}, min[2] = {};
@@ -163,14 +171,13 @@ struct GemmBF16 {
   TW_MEMBER void multiply(Sums& sums) const {
     const u32 lane = lane_id();
     TW_UNROLL for (u32 chunk = 0; chunk < Rows::chunks; chunk += 2) {
-      Mma16::Operand left[Tile::own_m];
-      TW_UNROLL for (u32 i = 0; i < Tile::own_m; i++) {
-        left[i] = Mma16::load_a(Rows{shared + Tile::tile_row(i) * Rows::row_bytes, chunk}, lane);
-      }
+      Mma16::Operand right[Tile::own_n];
       TW_UNROLL for (u32 j = 0; j < Tile::own_n; j++) {
-        const Mma16::Operand right =
-            Mma16::load_b(Rows{shared + b_at + Tile::tile_column(j) * Rows::row_bytes, chunk}, lane);
-        TW_UNROLL for (u32 i = 0; i < Tile::own_m; i++) sums[i][j] = Mma16::bf16(left[i], right, sums[i][j]);
+        right[j] = Mma16::load_b(Rows{shared + b_at + Tile::tile_column(j) * Rows::row_bytes, chunk}, lane);
+      }
+      TW_UNROLL for (u32 i = 0; i < Tile::own_m; i++) {
+        const Mma16::Operand left = Mma16::load_a(Rows{shared + Tile::tile_row(i) * Rows::row_bytes, chunk}, lane);
+        TW_UNROLL for (u32 j = 0; j < Tile::own_n; j++) sums[i][j] = Mma16::bf16(left, right[j], sums[i][j]);
       }
       // Asked for all at once, the operands would fill the registers.
       schedule_barrier();

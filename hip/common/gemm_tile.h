@@ -52,17 +52,24 @@ struct GemmTile {
     (void)a, (void)b, (void)gate;
     out += batch_offset(p.batch, p.out_batch, z) * dtype_bytes(p.out_dtype);
     if (residual != nullptr) residual += batch_offset(p.batch, p.residual_batch, z) * dtype_bytes(p.residual_dtype);
+    // Sums and nothing else: the other branches of the epilogue take a tenth of the time of a product with k = 4096.
+    const bool plain =
+        !Gate && bias == nullptr && residual == nullptr && p.activation == TW_ACT_NONE && p.out_dtype == TW_DTYPE_F32;
+    const u32 column = thread_x() % outputs_n, outputs = p.n - n0;
     TW_UNROLL for (u32 part = 0; part < tile_m / out_rows; part++) {
       if (part > 0) barrier_lds();
       Work::stage(shared, sums, part);
       barrier_lds();
       const u32 top = m0 + part * out_rows;
-      for (u32 i = thread_x(); i < out_rows * outputs_n; i += threads) {
-        const u32 row = i / outputs_n, column = i % outputs_n;
-        if (top + row >= p.m || n0 + column >= p.n) continue;
+      for (u32 row = thread_x() / outputs_n; row < out_rows; row += threads / outputs_n) {
+        if (top + row >= p.m || column >= outputs) continue;
         const float* from = (const float*)shared + row * out_stride + column;
-        store_output(p, out, bias, residual, gate_bias, Gate, top + row, n0 + column, from[0],
-                     Gate ? from[outputs_n] : 0.0f);
+        if (plain) {
+          ((float*)out)[i64(top + row) * p.out_stride[0] + i64(n0 + column) * p.out_stride[1]] = p.alpha * from[0];
+        } else {
+          store_output(p, out, bias, residual, gate_bias, Gate, top + row, n0 + column, from[0],
+                       Gate ? from[outputs_n] : 0.0f);
+        }
       }
     }
   }

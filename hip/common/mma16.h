@@ -124,15 +124,15 @@ struct Mma16 {
   static TW_MEMBER Operand load_b(const Rows& rows, u32 lane) {
     return load_matrices(rows(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 16));
   }
-#define TW_MMA(name, type)                                                                                           \
-  static TW_MEMBER Sums name(const Operand& a, const Operand& b, Sums c) {                                           \
-    TW_UNROLL for (u32 n = 0; n < 2; n++) {                                                                          \
-      __asm__("mma.sync.aligned.m16n8k16.row.col.f32." type "." type                                                 \
-              ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                                 \
-              : "+f"(c[4 * n]), "+f"(c[4 * n + 1]), "+f"(c[4 * n + 2]), "+f"(c[4 * n + 3])                           \
-              : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b[2 * n]), "r"(b[2 * n + 1]));                           \
-    }                                                                                                                \
-    return c;                                                                                                        \
+#define TW_MMA(name, type)                                                                 \
+  static TW_MEMBER Sums name(const Operand& a, const Operand& b, Sums c) {                 \
+    TW_UNROLL for (u32 n = 0; n < 2; n++) {                                                \
+      __asm__("mma.sync.aligned.m16n8k16.row.col.f32." type "." type                       \
+              ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"       \
+              : "+f"(c[4 * n]), "+f"(c[4 * n + 1]), "+f"(c[4 * n + 2]), "+f"(c[4 * n + 3]) \
+              : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b[2 * n]), "r"(b[2 * n + 1])); \
+    }                                                                                      \
+    return c;                                                                              \
   }
   TW_MMA(f16, "f16")
   TW_MMA(bf16, "bf16")

@@ -19,12 +19,12 @@ TW_DEVICE u32x4 load_matrices(const u8* row) {
   return words;
 }
 
-/// 16 bytes from device memory to shared memory, past the registers, the first `bytes` of them and then zeros. They are
-/// there when wait_for_copies() and a barrier are behind.
-TW_DEVICE void copy_async(u8* to, const u8* from, u32 bytes) {
+/// 16 bytes from device memory to shared memory, past the registers; zeros where `exists` is false. They are there when
+/// wait_for_copies() and a barrier are behind.
+TW_DEVICE void copy_async(u8* to, const u8* from, bool exists) {
   __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
                    :
-                   : "r"(shared_address(to)), "l"(from), "r"(bytes < 16 ? bytes : 16)
+                   : "r"(shared_address(to)), "l"(from), "r"(exists ? 16u : 0u)
                    : "memory");
 }
 TW_DEVICE void wait_for_copies() {
