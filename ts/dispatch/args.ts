@@ -9,6 +9,8 @@ export type Weights = Tensor | QuantizedTensor;
  * `exact` keeps f32 activations. `fast` allows rounding, for block-quantized weights and on GPUs:
  * - CPU: activations are rounded to 8 bits per group of 32 (as llama.cpp does) and multiplied in integers:
  *   |error| <= sum over groups of max|a| / 254 * sum|b|, beside f32 rounding.
+ * - HIP: as on the CPU; where the GPU multiplies matrices of bfloat16, many rows and the decoded weights are rounded to that,
+ *   within the same bound.
  * - Metal: GEMM tiles may hold f16: |error| <= 2^-10 * sum|a||b| beside f32 rounding; values beyond 65504 overflow.
  */
 export type Precision = 'exact' | 'fast';
