@@ -1,13 +1,13 @@
 import type { MatmulCatalogue } from '../catalogue.ts';
 import { CANDIDATES } from './candidates.ts';
 import { type CpuPlan, commands, makePlan } from './plan.ts';
-import { LIMITS, TUNING } from './tuning.ts';
+import { defaultTuning, LIMITS } from './tuning.ts';
 
 /** The matmul kernels of Sources/CpuKernels. */
 export const cpuMatmul: MatmulCatalogue<CpuPlan> = {
   candidates: CANDIDATES,
   limits: LIMITS,
-  defaultTuning: () => TUNING,
+  defaultTuning,
   plan: makePlan,
   commands,
 };

@@ -57,19 +57,8 @@ export const LIMITS: TuningLimits = {
   ...perFormat(QUANTIZED, formats),
 };
 
-/**
- * Measured on two cores of an AMD EPYC (Zen 4) at 4096 x 8192, medians of 7, in ms, streamed / packed:
- *
- * | rows | f32 avx512 | f32 avx2 | q4_k exact avx512 | q4_k exact avx2 | q4_k fast avx512 | q4_k fast avx2 |
- * | --- | --- | --- | --- | --- | --- | --- |
- * | 4 | 8.0 / 10.6 | 5.9 / 17.4 | 4.2 / 6.4 | 5.3 / 18.5 | 1.3 / 1.7 | 1.8 / 2.3 |
- * | 8 | 6.5 / 10.2 | 9.9 / 10.8 | 7.5 / 7.9 | 7.9 / 5.5 | 1.8 / 2.4 | 2.4 / 2.7 |
- * | 12 | 10.5 / 9.8 | 15.2 / 21.8 | 11.7 / 7.6 | 13.2 / 15.5 | 2.3 / 2.4 | 3.1 / 3.9 |
- * | 16 | 12.8 / 9.7 | 21.3 / 12.1 | 14.9 / 7.7 | 16.1 / 8.5 | 2.7 / 3.1 | 3.9 / 4.2 |
- *
- * The instruction sets agree within the noise, so one entry serves them all; Arm was not measured.
- */
-export const TUNING: CpuTuning = {
+/** Where nobody measured, and what the sweeps below left as it was. */
+const PORTABLE: CpuTuning = {
   gemvRows: 12,
   exactGemvRows: 8,
   quantGemvRows: 16,
@@ -82,6 +71,29 @@ export const TUNING: CpuTuning = {
   quantGemmColumns: 0,
   quantGemmDepth: 0,
 };
+
+/**
+ * By instruction set, from sweeps on two cores of an AMD EPYC (Zen 4) with k = 4096 (`bench sweep --study Rows`, docs/tuning.md): the time of the GEMV by that of the GEMM, the median over the passes and its 95% interval.
+ *
+ * | rows | f16, n = 1024 | n = 4096 | n = 14336 | bf16, n = 1024 | n = 4096 | n = 14336 |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | 14 | 0.74 (0.70..0.75) | 0.78 (0.75..0.91) | 0.78 (0.76..0.79) | 0.68 (0.65..0.72) | 0.78 (0.77..0.80) | 0.79 (0.75..0.84) |
+ * | 16 | 0.84 (0.80..0.86) | 0.89 (0.86..0.91) | 0.91 (0.89..0.96) | 0.75 (0.73..0.78) | 0.89 (0.87..0.92) | 0.96 (0.89..1.02) |
+ * | 20 | 0.75 (0.73..0.77) | 0.90 (0.87..0.95) | 0.92 (0.88..0.95) | 0.73 (0.72..0.78) | 0.86 (0.85..0.90) | 0.93 (0.90..1.01) |
+ * | 24 | 0.85 (0.82..0.88) | 0.96 (0.93..1.02) | 1.02 (0.98..1.07) | 0.80 (0.77..0.81) | 0.92 (0.88..0.96) | 1.01 (0.97..1.03) |
+ *
+ * For f32, and for all block formats with `fast` at 2 to 16 rows, no other cross-over than the one above was better beyond
+ * noise at every shape; nor were other blocks or fewer threads for q4_k, q8_0 and f32 at 1 to 64 rows of 256 or 1024 by
+ * 256 or 1024. What else a machine gains is for its own table. Arm was not measured.
+ */
+const MEASURED: Readonly<Partial<Record<string, Readonly<Record<string, number>>>>> = {
+  avx512: { 'gemvRows.f16': 20, 'gemvRows.bf16': 20 },
+};
+
+export const defaultTuning = ({ architecture }: Capabilities): CpuTuning => ({
+  ...PORTABLE,
+  ...MEASURED[architecture],
+});
 
 /** What a launch tells its kernel; 0 leaves each to the kernel. */
 export interface CpuLaunchSizes {
