@@ -57,7 +57,19 @@ export const LIMITS: TuningLimits = {
   ...perFormat(QUANTIZED, formats),
 };
 
-/** Where nobody measured, and what the sweeps below left as it was. */
+/**
+ * Where nobody measured, and what sweeps left as it was. Two cores of an AMD EPYC (Zen 4), AVX-512, [4096, 4096] weights
+ * from memory, medians of 9 passes in ms, streamed / packed (`bench sweep --study Rows --json`):
+ *
+ * | rows | f32 | f16 | q4_k fast |
+ * | --- | --- | --- | --- |
+ * | 4 | 2.7 / 5.4 | 1.1 / 3.5 | 0.41 / 0.76 |
+ * | 8 | 3.6 / 5.5 | 2.3 / 4.2 | 0.60 / 0.89 |
+ * | 12 | 5.8 / 6.1 | 3.4 / 4.8 | 0.96 / 1.12 |
+ * | 16 | 7.3 / 5.7 | 4.4 / 4.8 | 1.50 / 1.77 |
+ * | 20 | 8.9 / 7.0 | 5.5 / 6.2 |  |
+ * | 24 | 10.9 / 7.7 | 7.2 / 7.5 |  |
+ */
 const PORTABLE: CpuTuning = {
   gemvRows: 12,
   exactGemvRows: 8,
@@ -73,7 +85,8 @@ const PORTABLE: CpuTuning = {
 };
 
 /**
- * By instruction set, from sweeps on two cores of an AMD EPYC (Zen 4) with k = 4096 (`bench sweep --study Rows`, docs/tuning.md): the time of the GEMV by that of the GEMM, the median over the passes and its 95% interval.
+ * By instruction set, from sweeps on the same machine with k = 4096 (`bench sweep --study Rows`, docs/tuning.md): the time of
+ * the GEMV by that of the GEMM, the median over the passes and its 95% interval.
  *
  * | rows | f16, n = 1024 | n = 4096 | n = 14336 | bf16, n = 1024 | n = 4096 | n = 14336 |
  * | --- | --- | --- | --- | --- | --- | --- |
