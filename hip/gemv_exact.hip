@@ -3,10 +3,10 @@
 
 #define TW_PASTE(a, b) a##b
 #define TW_NAME(a, b) TW_PASTE(a, b)
-#define TW_INSTANCE(suffix, C, gated)                                                           \
+#define TW_INSTANCE(suffix, C, gated)                                                             \
   TW_KERNEL(256) TW_NAME(TW_NAME(gemv_exact_, TW_FORMAT_NAME), suffix)(TW_HIP_MATMUL_ARGUMENTS) { \
-    extern TW_SHARED float partial[];                                                           \
-    tw::gemv_exact<tw::TW_FORMAT, C, gated>(TW_HIP_MATMUL_PASSED, partial);                     \
+    extern TW_SHARED float partial[];                                                             \
+    tw::gemv_exact<tw::TW_FORMAT, C, gated>(TW_HIP_MATMUL_PASSED, partial);                       \
   }
 
 TW_INSTANCE(_c1, 1, false)

@@ -1,6 +1,6 @@
-// out[m, n] for up to C rows of f32 activations: a wave has one row of block-quantized weights, a lane takes a part of 32
-// weights (formats/format.h) per step and decodes it in registers, so that nothing is rounded and nothing but the blocks
-// is read. Waves that share an output take turns along k and add their sums through LDS once.
+// out[m, n] for up to C rows of f32 activations: a wave has one row of block-quantized weights, a lane takes a part of
+// 32 weights (formats/format.h) per step and decodes it in registers, so that nothing is rounded and nothing but the
+// blocks is read. Waves that share an output take turns along k and add their sums through LDS once.
 #pragma once
 #include "../formats/formats.h"
 #include "../generated/hip_matmul.h"
