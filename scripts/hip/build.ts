@@ -47,12 +47,15 @@ try {
   process.exitCode = 1;
 }
 
-/** Entries that were not compiled now stay, as long as their files do. */
+/** Entries that were not compiled now stay, as long as their files do and the target has such kernels. */
 function writeManifest(compiled: readonly Compiled[]): void {
   const path = join(FOLDER, 'manifest.json');
   const old = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Compiled[]) : [];
   const now = new Set(compiled.map(({ file }) => file));
-  const kept = old.filter(({ file }) => !now.has(file) && existsSync(join(FOLDER, file)));
+  const names = new Set(units().flatMap(({ name, runsOn }) => TARGETS.filter(runsOn).map((to) => `${to}/${name}`)));
+  const kept = old.filter(
+    ({ file }) => !now.has(file) && names.has(file.replace(/\.\w+$/, '')) && existsSync(join(FOLDER, file)),
+  );
   const all = [...kept, ...compiled].sort((x, y) => (x.file < y.file ? -1 : 1));
   writeFileSync(`${path}.${process.pid}`, JSON.stringify(all, null, 1));
   renameSync(`${path}.${process.pid}`, path);
