@@ -46,6 +46,18 @@ describe('clocks', () => {
     );
   });
 
+  it('of a device that tells when work was handed over leave it in turn', () => {
+    // Ten pieces of 5 ms, submitted a millisecond apart, told as if each had begun at once.
+    const work = Array.from({ length: 10 }, (_, i): Bracket => {
+      return { submitted: i, done: 5.5 + 5 * i, begin: 1000 + i + 0.1, end: 1000 + i + 5.1 };
+    });
+    const begins = alignClocks(work).map((offset, i) => work[i]!.begin + offset);
+    begins.forEach((begin, i) => {
+      expect(begin).toBeGreaterThanOrEqual(i === 0 ? 0 : begins[i - 1]! + 5 - 1e-9);
+      expect(begin + 5).toBeLessThanOrEqual(work[i]!.done + 1e-9);
+    });
+  });
+
   it('that drift apart are aligned piece by piece', () => {
     const work = Array.from({ length: 100 }, (_, i): Bracket => {
       const begin = 10 * i + 0.1;

@@ -32,5 +32,22 @@ export function alignClocks(work: readonly Bracket[]): number[] {
     high = Math.min(high, most);
   }
   close();
-  return offsets;
+  return inTurn(work, order, offsets);
+}
+
+/**
+ * A device that does one piece after the other, but tells of a piece that waited behind another one when it was handed
+ * over and not when it began (an event on a stream has no absolute time): such a piece began when the other ended.
+ */
+function inTurn(work: readonly Bracket[], order: readonly number[], offsets: readonly number[]): number[] {
+  const moved = [...offsets];
+  let free = Number.NEGATIVE_INFINITY;
+  for (const i of order) {
+    const { begin, end, done } = work[i]!;
+    const late = free - (begin + moved[i]!);
+    // Not beyond what is known of its end.
+    if (late > 0) moved[i]! += Math.max(0, Math.min(late, done - (end + moved[i]!)));
+    free = Math.max(free, end + moved[i]!);
+  }
+  return moved;
 }
