@@ -181,6 +181,17 @@ it('loses nothing when several write at once, and takes over a lock that was lef
   });
 });
 
+it('waits for whoever holds the lock', async () => {
+  await saveTuned(path, record({}, { device: 'first' }));
+  writeFileSync(`${path}.lock`, '');
+  const saved = saveTuned(path, record({}, { device: 'second' }));
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(readTuningTable(path)!.records).toHaveLength(1);
+  rmSync(`${path}.lock`);
+  await saved;
+  expect(readTuningTable(path)!.records).toHaveLength(2);
+});
+
 it('lets a general entry replace the special ones of the layers below', () => {
   const defaults = { gemvRows: 1, exactGemvRows: 2, quantGemvRows: 3, 'quantGemvRows.q4_k': 4 } as TuningEntry;
   expect(layerTuning(defaults, {}, { quantGemvRows: 5 })).not.toHaveProperty(['quantGemvRows.q4_k']);
