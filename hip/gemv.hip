@@ -1,24 +1,40 @@
 // Quantized GEMV, compiled once per format: TW_FORMAT is its type, TW_FORMAT_NAME its name in symbols.
-#include "common/gemv.h"
+#include "common/gemv_tile.h"
 
 #define TW_PASTE(a, b) a##b
 #define TW_NAME(a, b) TW_PASTE(a, b)
-#define TW_INSTANCE(suffix, C, R, gated)                                                   \
+#define TW_INSTANCE(suffix, C, R, gated)                                                    \
   TW_KERNEL(256) TW_NAME(TW_NAME(gemv_, TW_FORMAT_NAME), suffix)(TW_HIP_MATMUL_ARGUMENTS) { \
-    extern TW_SHARED float partial[];                                                      \
-    tw::gemv<tw::TW_FORMAT, C, R, gated>(TW_HIP_MATMUL_PASSED, partial);                   \
+    extern TW_SHARED float partial[];                                                       \
+    tw::gemv<tw::TW_FORMAT, C, R, gated>(TW_HIP_MATMUL_PASSED, partial);                    \
   }
-#define TW_GEMV(C, R)                      \
-  TW_INSTANCE(_c##C##_r##R, C, R, false)    \
+#define TW_GEMV(C, R)                    \
+  TW_INSTANCE(_c##C##_r##R, C, R, false) \
   TW_INSTANCE(_c##C##_r##R##_gate, C, R, true)
 
+#if !defined(TW_TILE_MMA) || !defined(__SIMT__)
 TW_GEMV(1, 1)
 TW_GEMV(2, 1)
 TW_GEMV(4, 1)
 TW_GEMV(8, 1)
+#endif
 #if defined(TW_NVIDIA)
 TW_GEMV(2, 2)
 TW_GEMV(4, 4)
-TW_GEMV(8, 2)
 TW_GEMV(8, 4)
+#endif
+
+#if defined(TW_TILE_MMA)
+#define TW_TILE_INSTANCE(suffix, R, gated)                                                  \
+  TW_KERNEL(256) TW_NAME(TW_NAME(gemv_, TW_FORMAT_NAME), suffix)(TW_HIP_MATMUL_ARGUMENTS) { \
+    extern TW_SHARED tw::u32x4 memory[];                                                    \
+    tw::gemv_tile<tw::TW_FORMAT, R, gated>(TW_HIP_MATMUL_PASSED, (tw::u8*)memory);          \
+  }
+#define TW_TILE(R)                     \
+  TW_TILE_INSTANCE(_c8_r##R, R, false) \
+  TW_TILE_INSTANCE(_c8_r##R##_gate, R, true)
+#if defined(TW_NVIDIA)
+TW_TILE(16)
+#endif
+TW_TILE(32)
 #endif

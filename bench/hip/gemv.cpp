@@ -102,17 +102,6 @@ struct Config {
   int columns, rows, groups, split_shift;
 };
 
-/// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
-Config policy(const char* format, int m, int n, int k) {
-  const int columns = m == 1 ? 1 : m == 2 ? 2 : m <= 4 ? 4 : 8;
-  const bool four_bit_super = std::strcmp(format, "q4_k") == 0 || std::strcmp(format, "q5_k") == 0;
-  const int rows = columns == 8 ? (four_bit_super ? 2 : 4) : columns;
-  const int outputs = (n + rows - 1) / rows;
-  int shift = 0;
-  while (shift < 2 && (outputs << shift) < 512 * 132 && k >= 4096 << (shift + 1)) shift++;
-  return {columns, rows, 4 >> shift, shift};
-}
-
 struct Peer {
   void (*quantize)(const float*, void*, int, int, void*) = nullptr;
   void (*gemv)(int, const void*, const void*, float*, const void*, int, int, int, int, void*) = nullptr;
@@ -128,6 +117,35 @@ struct Problem {
   std::vector<float> x;
   Address x_device = 0, q8 = 0, peer_q8 = 0, out = 0;
 };
+
+/// Shared memory of a workgroup, as ts/kernels/hip/gemv.ts has it.
+unsigned shared_bytes(const Format& f, const Config& c) {
+  const unsigned waves = c.groups << c.split_shift;
+  if (c.rows < 16) return c.split_shift > 0 ? waves * c.rows * c.columns * 4 : 0;
+  const unsigned step = 256 / f.block * f.bytes, row = f.bytes % 16 == 0 ? step : (step + 30) / 16 * 16;
+  return 2560 + waves * 2 * (2560 + c.rows * row);
+}
+
+/// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
+Config policy(const Format& format, int m, int n, int k) {
+  const auto one_of = [&](std::initializer_list<const char*> names) {
+    return std::any_of(names.begin(), names.end(), [&](const char* name) { return !std::strcmp(format.name, name); });
+  };
+  Config c{m == 1 ? 1 : m == 2 ? 2 : m <= 4 ? 4 : 8, 0, 1, 0};
+  const bool two = one_of({"q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q4_k", "q6_k"});
+  const bool tile = c.columns == 8 && (two || one_of({"q8_0", "q5_k", "iq4_nl", "iq4_xs", "mxfp4"}));
+  c.rows = !tile ? std::min(c.columns, 4) : two && n >= 96 * 132 ? 32 : 16;
+  const int outputs = (n + c.rows - 1) / c.rows, wanted = 132 * (tile && two ? 6 : 512), least = tile ? 512 : 4096;
+  for (;;) {
+    Config next = c;
+    next.split_shift++;
+    if (next.split_shift > 3 || shared_bytes(format, next) > 48 << 10) break;
+    if ((outputs << c.split_shift) >= wanted || k < least << next.split_shift) break;
+    c = next;
+  }
+  if (!tile) c.groups = std::max(1, 4 >> c.split_shift);
+  return c;
+}
 
 size_t q8_bytes(int rows, int k, int group) {
   return size_t(rows + group - 1) / group * group * ((k + 255) / 256) * 320;
@@ -243,11 +261,11 @@ int main(int argc, char** argv) {
       for (const std::string& count : split(counts)) {
         const int m = std::stoi(count);
         std::vector<Config> configs;
-        const Config own = policy(which.c_str(), m, p.n, p.k);
+        const Config own = policy(*format, m, p.n, p.k);
         configs.push_back(own);
         if (sweep) {
-          for (int rows : {1, 2, 4})
-            for (int shift : {0, 1, 2})
+          for (int rows : {1, 2, 4, 16, 32})
+            for (int shift : {0, 1, 2, 3})
               for (int groups : {1, 2, 4, 8})
                 if ((groups << shift) <= 8) configs.push_back({own.columns, rows, groups, shift});
         }
@@ -257,6 +275,7 @@ int main(int argc, char** argv) {
           const std::string symbol = "gemv_" + which + "_c" + std::to_string(c.columns) + "_r" + std::to_string(c.rows);
           const Function gemv = function(module, symbol);
           if (gemv == nullptr) continue;
+          if (shared_bytes(*format, c) > 48 << 10) continue;
           tw_hip_quantize_q8_params qp{};
           qp.m = m;
           qp.k = p.k;
@@ -283,14 +302,26 @@ int main(int argc, char** argv) {
           gp.alpha = 1;
           gp.b_dtype = format->id;
           for (auto& b : gp.batch) b = 1;
-          const auto call = [&](int i) {
-            Address weights = p.device + p.bytes * (i % p.copies), none = 0;
-            void* args[] = {&p.q8, &weights, &p.out, &none, &none, &none, &none, &gp};
+          const auto launch = [&](Function kernel, Address weights, Address gate, int outputs) {
+            Address none = 0;
+            void* args[] = {&p.q8, &weights, &p.out, &none, &none, &gate, &none, &gp};
             const unsigned waves = c.groups << c.split_shift;
-            const unsigned shared = c.split_shift > 0 ? waves * c.rows * c.columns * 4 : 0;
-            DO(cuLaunchKernel(gemv, (p.n + c.rows * c.groups - 1) / (c.rows * c.groups),
+            const unsigned shared = shared_bytes(*format, c);
+            DO(cuLaunchKernel(kernel, (p.n + outputs * c.groups - 1) / (outputs * c.groups),
                               (m + c.columns - 1) / c.columns, 1, 32 * waves, 1, 1, shared, stream, args, nullptr));
           };
+          const auto call = [&](int i) { launch(gemv, p.device + p.bytes * (i % p.copies), 0, c.rows); };
+          // With a gate that is the weights again, outputs are squares of sums.
+          std::vector<float> squares;
+          const Function gated = c.rows < 16 ? nullptr : function(module, symbol + "_gate");
+          if (gated != nullptr) {
+            gp.gate_stride[0] = gp.b_stride[0];
+            DO(cuMemsetD8Async(p.out, 0xff, size_t(8) * p.n * 4, stream));
+            launch(gated, p.device, p.device, c.rows / 2);
+            DO(cuStreamSynchronize(stream));
+            squares.resize(size_t(m) * p.n);
+            DO(cuMemcpyDtoH_v2(squares.data(), p.out, squares.size() * 4));
+          }
           DO(cuMemsetD8Async(p.out, 0xff, size_t(8) * p.n * 4, stream));
           call(0);
           DO(cuStreamSynchronize(stream));
@@ -300,9 +331,9 @@ int main(int argc, char** argv) {
           DO(cuMemcpyDtoH_v2(q8.data(), p.q8, q8.size()));
           // Every output has to be written; every 61st row and the last are summed again.
           double worst = 0;
-          for (float v : out) {
-            if (!std::isfinite(v)) worst = INFINITY;
-          }
+          for (const std::vector<float>* all : {&out, &squares})
+            for (float v : *all)
+              if (!std::isfinite(v)) worst = INFINITY;
           std::vector<float> row(p.k);
           std::vector<std::vector<float>> a(m, std::vector<float>(p.k));
           for (int j = 0; j < m; j++)
@@ -319,6 +350,9 @@ int main(int argc, char** argv) {
               }
               const double bound = (p.k + 16) * 5.96e-8 * absolute;
               worst = std::max(worst, std::fabs(out[size_t(j) * p.n + n] - sum) / bound);
+              if (squares.empty()) continue;
+              const double square = bound * (2 * std::fabs(sum) + bound) + 1e-7 * sum * sum;
+              worst = std::max(worst, std::fabs(squares[size_t(j) * p.n + n] - sum * sum) / square);
             }
           }
           // Rounded activations against the activations: half a step each.

@@ -25,6 +25,41 @@ struct Q8Part {
   }
 };
 
+/// The format as a wave of R rows sees it: what it is, but for two that NVIDIA's compiler schedules better otherwise.
+/// Loads that it may move are put off until they are waited for (30 instead of 21 µs for four rows of Q8_0 on an H200),
+/// and one row of Q4_0 is 4 % faster with a min.
+template <class F, u32 R>
+struct SeenRows {
+  typedef F Format;
+};
+#if defined(TW_NVIDIA)
+TW_DEVICE u32x4 load_in_order(const u8* base, u32 offset) {
+  const Unaligned<4, true> u(base, offset);
+  return u32x4{u.words[0], u.words[1], u.words[2], u.words[3]};
+}
+template <>
+struct SeenRows<Q8_0, 4> {
+  struct Format : Q8_0 {
+    static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
+      return {load_in_order(row + 2, block), load_in_order(row + 18, block), load_u16<2>(row, block)};
+    }
+  };
+};
+template <>
+struct SeenRows<Q4_0, 1> {
+  struct Format : Q4_0 {
+    enum : bool { has_min = true };
+    static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
+      return {load_in_order(row + 2, block), load_u16<2>(row, block)};
+    }
+    static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
+      small_nibbles(raw.nibbles, codes);
+      small_scale(from_f16(raw.d), 8.0f * from_f16(raw.d), scale, min);
+    }
+  };
+};
+#endif
+
 /// The weights of one part, decoded.
 struct Weights {
   u32 codes[8];
@@ -161,7 +196,8 @@ TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
   TW_UNROLL for (u32 c = 0; c < C; c++) of.columns[c] = activations + c * q8_bytes;
 
   Sums sums;
-  if (!multiply_rows<F, C, R, Gate, C * q8_bytes>(of, wave, p.k, p.split_shift, partial, sums)) return;
+  typedef typename SeenRows<F, R>::Format Seen;
+  if (!multiply_rows<Seen, C, R, Gate, C * q8_bytes>(of, wave, p.k, p.split_shift, partial, sums)) return;
   const u32 n = n0 + lane_id() % R, m = block_y() * C + lane_id() / R;
   if (n >= p.n || m >= p.m) return;
   const i64 out_at = batch_offset(p.batch, p.out_batch, entry) * dtype_bytes(p.out_dtype);

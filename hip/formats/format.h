@@ -3,6 +3,10 @@
 // Every format is cut into parts of 32 weights, which one lane takes: two runs of 16 weights side by side, each with
 // one scale and one min. Every run is w[i] = scale * code[i] - min, codes signed bytes, 16 of them in four words.
 //
+// Codes of n bits that stand for q - 2^(n-1) (Q4_0, Q5_0, Q6_K) are put into the top bits of their bytes with the
+// highest inverted: that is 2^(8-n) * (q - 2^(n-1)), signed, and the power of two belongs to the scale. So they have no
+// min.
+//
 //   block, bytes     weights and bytes of a block
 //   align            what block addresses are multiples of, given rows that are (the largest power of two in `bytes`)
 //   parts            block / 32

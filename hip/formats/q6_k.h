@@ -8,7 +8,7 @@ namespace tw {
 
 struct Q6_K {
   enum : u32 { block = 256, bytes = 210, align = 2, parts = 8, step = 64 };
-  enum : bool { has_min = true, one_scale = false };
+  enum : bool { has_min = false, one_scale = false };
   static TW_MEMBER u32 run(u32 part) { return 128 * (part / 4) + 16 * (part % 4); }
   struct Raw {
     u32x4 nibbles, pairs;
@@ -20,16 +20,17 @@ struct Q6_K {
     return {load_u128<2>(row, block + 16 * part), load_u128<2>(row + 128, block + 32 * (part / 4) + 16 * (part % 2)),
             load_i8(row + 192, scales), load_i8(row + 196, scales), load_u16<2>(row + 208, block)};
   }
-  /// The 32 that every code has too much is a min, so that it costs one product per run and not one per word.
+  /// Codes are 4 * (q - 32).
   static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
-    scale[0] = times_f16(float(raw.first), raw.d);
-    scale[1] = times_f16(float(raw.second), raw.d);
-    min[0] = 32.0f * scale[0];
-    min[1] = 32.0f * scale[1];
+    const float d = 0.25f * from_f16(raw.d);
+    scale[0] = d * float(raw.first);
+    scale[1] = d * float(raw.second);
+    min[0] = min[1] = 0.0f;
     const u32 pair = part / 2 % 2 * 2;
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
-      codes[i] = (raw.nibbles[i] & 0x0f0f0f0fu) | (raw.pairs[i] << (4 - pair) & 0x30303030u);
-      codes[i + 4] = (raw.nibbles[i] >> 4 & 0x0f0f0f0fu) | (raw.pairs[i] >> pair & 0x30303030u);
+      const u32 pairs = raw.pairs[i] ^ 0xaaaaaaaau;
+      codes[i] = (raw.nibbles[i] << 2 & 0x3c3c3c3cu) | (pairs << (6 - pair) & 0xc0c0c0c0u);
+      codes[i + 4] = (raw.nibbles[i] >> 2 & 0x3c3c3c3cu) | (pairs << (2 - pair) & 0xc0c0c0c0u);
     }
   }
 };

@@ -1,5 +1,5 @@
 // Formats with blocks of 32, of one scale each: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. A part is a block: the low nibbles are
-// its first 16 weights.
+// its first 16 weights. An offset in the middle of the codes' range (Q4_0, Q5_0) is no min, see format.h.
 #pragma once
 #include "format.h"
 
@@ -11,11 +11,11 @@ TW_DEVICE void small_nibbles(u32x4 nibbles, u32 codes[8]) {
     codes[i + 4] = nibbles[i] >> 4 & 0x0f0f0f0fu;
   }
 }
-/// Adds bit j of `plane` to code j as its fifth. The product puts bits 0..3 of a nibble into the lowest bits of four
+/// Adds bit j of `plane` to code j as its bit `at`. The product puts bits 0..3 of a nibble into the lowest bits of four
 /// bytes.
-TW_DEVICE void small_fifths(u32 plane, u32 codes[8]) {
+TW_DEVICE void small_fifths(u32 plane, u32 at, u32 codes[8]) {
   TW_UNROLL for (u32 i = 0; i < 8; i++) {
-    codes[i] |= ((plane >> 4 * i & 0xfu) * 0x204081u & 0x01010101u) << 4;
+    codes[i] |= ((plane >> 4 * i & 0xfu) * 0x204081u & 0x01010101u) << at;
   }
 }
 TW_DEVICE void small_scale(float d, float m, float scale[2], float min[2]) {
@@ -25,7 +25,7 @@ TW_DEVICE void small_scale(float d, float m, float scale[2], float min[2]) {
 
 struct Q4_0 {
   enum : u32 { block = 32, bytes = 18, align = 2, parts = 1, step = 16 };
-  enum : bool { has_min = true, one_scale = true };
+  enum : bool { has_min = false, one_scale = true };
   static TW_MEMBER u32 run(u32) { return 0; }
   struct Raw {
     u32x4 nibbles;
@@ -35,8 +35,12 @@ struct Q4_0 {
     return {load_u128<2>(row + 2, block), load_u16<2>(row, block)};
   }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
-    small_nibbles(raw.nibbles, codes);
-    small_scale(from_f16(raw.d), 8.0f * from_f16(raw.d), scale, min);
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      const u32 word = raw.nibbles[i] ^ 0x88888888u;
+      codes[i] = word << 4 & 0xf0f0f0f0u;
+      codes[i + 4] = word & 0xf0f0f0f0u;
+    }
+    small_scale(0.0625f * from_f16(raw.d), 0.0f, scale, min);
   }
 };
 
@@ -59,7 +63,7 @@ struct Q4_1 {
 
 struct Q5_0 {
   enum : u32 { block = 32, bytes = 22, align = 2, parts = 1, step = 16 };
-  enum : bool { has_min = true, one_scale = true };
+  enum : bool { has_min = false, one_scale = true };
   static TW_MEMBER u32 run(u32) { return 0; }
   struct Raw {
     u32x4 nibbles;
@@ -69,9 +73,12 @@ struct Q5_0 {
     return {load_u128<2>(row + 6, block), load_u32<2>(row + 2, block), load_u16<2>(row, block)};
   }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
-    small_nibbles(raw.nibbles, codes);
-    small_fifths(raw.plane, codes);
-    small_scale(from_f16(raw.d), 16.0f * from_f16(raw.d), scale, min);
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      codes[i] = raw.nibbles[i] << 3 & 0x78787878u;
+      codes[i + 4] = raw.nibbles[i] >> 1 & 0x78787878u;
+    }
+    small_fifths(~raw.plane, 7, codes);
+    small_scale(0.125f * from_f16(raw.d), 0.0f, scale, min);
   }
 };
 
@@ -88,7 +95,7 @@ struct Q5_1 {
   }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     small_nibbles(raw.nibbles, codes);
-    small_fifths(raw.head.y, codes);
+    small_fifths(raw.head.y, 4, codes);
     small_scale(from_f16(raw.head.x & 0xffffu), -from_f16(raw.head.x >> 16), scale, min);
   }
 };

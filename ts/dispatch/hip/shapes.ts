@@ -2,9 +2,10 @@
 import type { Capabilities } from '../../device/backend.ts';
 import { ceilDiv, product } from '../../kernels/hip/declare.ts';
 import { HIP_GEMM_BF16_TILES } from '../../kernels/hip/gemm.ts';
-import { HIP_GEMV_SHAPES, hipGemvRows, maxWaves } from '../../kernels/hip/gemv.ts';
+import { HIP_GEMV_SHAPES, hipGemvOutputs, hipGemvRows, hipGemvWaves, maxWaves } from '../../kernels/hip/gemv.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
+import { gateOf } from './params.ts';
 import { entry } from './tuning.ts';
 
 export interface GemvShape {
@@ -25,12 +26,17 @@ export function gemvColumns(m: number): number {
 export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tuning: TuningEntry): GemvShape {
   const { m, n, k, batch, format } = problem;
   const columns = gemvColumns(m);
-  const rows = hipGemvRows(capabilities.architecture, format!.id!, columns);
-  const outputs = ceilDiv(n, rows) * ceilDiv(m, columns) * product(batch);
-  return { columns, rows, ...workgroup(outputs, k, format!.name, columns, capabilities, tuning) };
+  const gate = gateOf(problem);
+  const passes = ceilDiv(m, columns) * product(batch);
+  const perUnit = (n * (1 + gate) * passes) / capabilities.computeUnits;
+  const rows = hipGemvRows(capabilities.architecture, format!.id!, columns, perUnit);
+  const constants = { b_dtype: format!.id!, columns, rows, gate, wave: capabilities.waveSize! };
+  const outputs = ceilDiv(n, hipGemvOutputs(constants)) * passes;
+  const most = hipGemvWaves(constants);
+  return { columns, rows, ...workgroup(outputs, k, format!.name, columns, capabilities, tuning, most) };
 }
 
-/** How the waves of a workgroup share `outputs` groups of outputs, and k. */
+/** How the waves of a workgroup, at most `most`, share `outputs` groups of outputs, and k. */
 export function workgroup(
   outputs: number,
   k: number,
@@ -38,9 +44,9 @@ export function workgroup(
   columns: number,
   capabilities: Capabilities,
   tuning: TuningEntry,
+  most = maxWaves(capabilities.waveSize!),
 ): Pick<GemvShape, 'splitShift' | 'groups'> {
   const of = (name: 'gemvWaves' | 'wavesPerUnit' | 'splitK') => entry(tuning, name, format, columns);
-  const most = maxWaves(capabilities.waveSize!);
   const waves = Math.min(most, 2 ** Math.floor(Math.log2(of('gemvWaves'))));
   // Waves that the outputs give by themselves; k is split until every compute unit has enough to hide its loads.
   const wanted = of('wavesPerUnit') * capabilities.computeUnits;

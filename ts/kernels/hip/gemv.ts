@@ -1,11 +1,19 @@
 import type { LaunchGeometry } from '../declare.ts';
 import { formatOfId, isFormatId } from '../types.ts';
 import { ceilDiv, declareHipKernel, MAX_INT, product } from './declare.ts';
-import { HIP_MATMUL_BUFFERS, HIP_MATMUL_PARAMS, type HipMatmulParams, hipMatmulExtents, hipQ8A } from './matmul.ts';
+import {
+  HIP_MATMUL_BUFFERS,
+  HIP_MATMUL_PARAMS,
+  type HipMatmulParams,
+  hipMatmulExtents,
+  hipQ8A,
+  Q8_BLOCK,
+  Q8_BLOCK_BYTES,
+} from './matmul.ts';
 
 export const HIP_GEMV_CONSTANTS = [
   'b_dtype',
-  /** Rows of a that one pass over the weights multiplies, and rows of weights that a wave has: an instance. */
+  /** Rows of a that one pass over the weights multiplies, and rows of weights (tiles: gate's too) of a wave: an instance. */
   'columns',
   'rows',
   /** 1: with a second matrix, whose sums go through the activation and multiply those of the first. */
@@ -26,17 +34,52 @@ export const HIP_GEMV_SHAPES = [
   [8, 1],
   [2, 2],
   [4, 4],
-  [8, 2],
   [8, 4],
+  [8, 16],
+  [8, 32],
 ] as const;
 
-/** Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. */
-export function hipGemvRows(architecture: string, format: number, columns: number): number {
+/** Instances of so many rows multiply by matrix instructions: `hip/common/gemv_tile.h`. */
+const isTile = (rows: number): boolean => rows >= 16;
+/** Rows of results of a wave: with a gate, half of a tile's rows are the gate's. */
+export const hipGemvOutputs = ({ rows, gate }: Pick<HipGemvConstants, 'rows' | 'gate'>): number =>
+  isTile(rows) && gate !== 0 ? rows / 2 : rows;
+/** LDS that every driver gives to a workgroup. */
+const MAX_LDS = 48 * 1024;
+
+/** LDS of a workgroup of `waves`: partial sums of waves that share outputs, or the tiles' steps. */
+export function hipGemvLds(c: HipGemvConstants, waves: number, split: boolean): number {
+  if (!isTile(c.rows)) return Math.max(16, split ? waves * c.rows * c.columns * (1 + c.gate) * 4 : 0);
+  const { blockSize, blockBytes } = formatOfId(c.b_dtype);
+  const step = (Q8_BLOCK / blockSize) * blockBytes;
+  const row = hipBlockAlignment(c.b_dtype) === 16 ? step : Math.floor((step + 30) / 16) * 16;
+  const activations = c.columns * Q8_BLOCK_BYTES;
+  return activations + waves * 2 * (activations + c.rows * row);
+}
+/** Most waves of a workgroup, a power of two. */
+export function hipGemvWaves(c: HipGemvConstants): number {
+  let waves = maxWaves(c.wave);
+  while (waves > 1 && hipGemvLds(c, waves, true) > MAX_LDS) waves /= 2;
+  return waves;
+}
+
+/**
+ * How formats do 8 columns on an NVIDIA GPU: two tiles share what is loaded of the activations, where registers for both
+ * are left; one tile; or dot products, which were faster.
+ */
+export const HIP_TWO_TILES: readonly string[] = ['q4_0', 'q4_1', 'q5_0', 'q5_1', 'q2_k', 'q4_k', 'q6_k'];
+export const HIP_ONE_TILE: readonly string[] = ['q8_0', 'q5_k', 'iq4_nl', 'iq4_xs', 'mxfp4'];
+
+/**
+ * Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. `outputs`
+ * are rows of weights, the gate's too, of all batches, per compute unit.
+ */
+export function hipGemvRows(architecture: string, format: number, columns: number, outputs: number): number {
   if (!architecture.startsWith('sm_') || columns === 1) return 1;
   const { name } = formatOfId(format);
-  // Scales and mins of Q4_K and Q5_K take the registers of two more rows.
-  if (columns === 8) return name === 'q4_k' || name === 'q5_k' ? 2 : 4;
-  return columns;
+  if (columns < 8 || !(HIP_TWO_TILES.includes(name) || HIP_ONE_TILE.includes(name))) return Math.min(columns, 4);
+  // Two tiles need enough rows to give every unit some.
+  return outputs >= 96 && HIP_TWO_TILES.includes(name) ? 32 : 16;
 }
 
 /** Most waves of a workgroup: 256 threads. */
@@ -65,7 +108,7 @@ function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
     return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
   }
   const waves = p.groups << p.split_shift;
-  if (p.groups < 1 || waves > maxWaves(c.wave)) return `${waves} waves are no workgroup`;
+  if (p.groups < 1 || waves > hipGemvWaves(c)) return `${waves} waves are no workgroup`;
   const unit = hipBlockAlignment(c.b_dtype);
   const strides = [p.b_stride[0]!, ...p.b_batch, ...(c.gate === 0 ? [] : [p.gate_stride[0]!, ...p.gate_batch])];
   if (strides.some((stride) => stride % unit !== 0)) return `rows of ${name} start at multiples of ${unit} bytes`;
@@ -76,8 +119,8 @@ export const hipGemv = declareHipKernel({
   id: 513,
   name: 'hip_gemv',
   doc:
-    'Block-quantized weights times up to 8 rows of 8-bit activations by integer dot products: a wave streams rows of ' +
-    'weights once, sums stay in registers; bias, gate with activation and residual fused for any number of rows.',
+    'Block-quantized weights times up to 8 rows of 8-bit activations by integer dot products or, of 8 rows on NVIDIA ' +
+    'GPUs, matrix instructions: a wave streams rows of weights once, sums stay in registers; bias, gate with activation and residual fused for any number of rows.',
   source: 'gemv.hip',
   format: (c) => formatOfId(c.b_dtype).name,
   entry: (c) => `gemv_${formatOfId(c.b_dtype).name}_c${c.columns}_r${c.rows}${c.gate === 0 ? '' : '_gate'}`,
@@ -87,12 +130,9 @@ export const hipGemv = declareHipKernel({
   params: HIP_MATMUL_PARAMS,
   extents: (p, c) => ({ ...hipMatmulExtents(p), a: hipQ8A(p, c.columns) }),
   geometry: (p, c): LaunchGeometry => ({
-    threadgroups: [ceilDiv(p.n, c.rows * p.groups), ceilDiv(p.m, c.columns), product(p.batch)],
+    threadgroups: [ceilDiv(p.n, hipGemvOutputs(c) * p.groups), ceilDiv(p.m, c.columns), product(p.batch)],
     threads: [(p.groups << p.split_shift) * c.wave, 1, 1],
-    // Partial sums of the waves that share outputs: only a split needs them.
-    threadgroupBytes: [
-      Math.max(16, p.split_shift > 0 ? (p.groups << p.split_shift) * c.rows * c.columns * (1 + c.gate) * 4 : 0),
-    ],
+    threadgroupBytes: [hipGemvLds(c, p.groups << p.split_shift, p.split_shift > 0)],
   }),
   refuse,
 });
