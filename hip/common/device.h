@@ -32,8 +32,8 @@ typedef float f32x4 __attribute__((ext_vector_type(4)));
 #endif
 
 // TW_KERNEL(threads) declares a kernel for at most `threads` threads; TW_KERNEL_BESIDE(threads, groups) one whose
-// registers are so few that an NVIDIA processor runs that many workgroups beside each other; TW_SHARED is LDS, of fixed size or `extern`;
-// TW_DEVICE and TW_MEMBER are functions, of a namespace and of a struct; TW_CONSTANT is a table.
+// registers are so few that an NVIDIA processor runs that many workgroups beside each other; TW_SHARED is LDS, of fixed
+// size or `extern`; TW_DEVICE and TW_MEMBER are functions, of a namespace and of a struct; TW_CONSTANT is a table.
 #if defined(__SIMT__)
 #define TW_DEVICE inline __attribute__((always_inline))
 #define TW_KERNEL(threads) extern "C" __global__ __launch_bounds__(threads) void
