@@ -64,6 +64,10 @@ import NodeAPI
     return MetalSubmission(done, submission)
   }
 
+  @NodeMethod func startCapture(_ path: String) throws { try device.startCapture(path) }
+
+  @NodeMethod func stopCapture() throws { try device.stopCapture() }
+
   @NodeMethod func close() throws { device.close() }
 
   /// A promise that `start` settles, from whatever thread. Node stays alive until then.

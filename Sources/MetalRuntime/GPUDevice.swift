@@ -21,7 +21,7 @@ public final class GPUDevice: @unchecked Sendable {
   }
 
   public let info: DeviceInfo
-  private let device: MTLDevice
+  let device: MTLDevice
   private let pipelines: PipelineCache
   private let work: WorkQueue
   private let meter = Meter()
@@ -139,7 +139,7 @@ public final class GPUDevice: @unchecked Sendable {
     pipelines.save()
   }
 
-  private func checkOpen() throws {
+  func checkOpen() throws {
     if let reason = work.reason { throw reason }
   }
 }

@@ -132,6 +132,7 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
       }
       bindings.append(binding)
     }
+    MTLCaptureManager.shared().note(function.name, on: device)
     try launch.pipeline.code.run(
       SoftDispatch(
         kernel: function.name, threadgroups: launch.threadgroups, threads: launch.threads,

@@ -136,6 +136,7 @@ export type BaselineArgs = InferredOptionTypes<typeof BASELINE_OPTIONS>;
 /** What is written beside the results. */
 export const OUTPUT_OPTIONS = {
   report: { type: 'string', describe: 'Write an HTML page of the results to this file; Markdown, if it ends in .md' },
+  capture: { type: 'string', describe: 'Metal: record one operation of each case into a .gputrace in this folder' },
   trace: { type: 'string', describe: 'Write what JavaScript and the devices did to this file, for ui.perfetto.dev' },
 } as const satisfies Record<string, Options>;
 export type OutputArgs = Partial<InferredOptionTypes<typeof OUTPUT_OPTIONS>>;

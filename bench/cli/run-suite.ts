@@ -1,4 +1,6 @@
 import { setMaxListeners } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TilewrightError } from '../../ts/errors.ts';
 import { DeviceTrace, saveTrace } from '../../ts/profile/trace.ts';
@@ -49,7 +51,11 @@ export async function runSuite<Options, Fields>(
       const trace = args.trace === undefined ? undefined : new DeviceTrace(device);
       if (trace !== undefined) traces.push(trace);
       const session = { ...opened, trace, ...planted };
+      if (args.capture !== undefined && !device.captures)
+        note(progress, `The ${device.backend} back end has no captures.`);
       for await (const subject of suite.cases(session, options)) {
+        if (args.capture !== undefined && device.captures)
+          await captureCase(session, suite.name, subject, args.capture);
         const { result, comparison } = await measured(session, suite, subject, baseline, args);
         results.push(result);
         if (comparison !== null) comparisons.push(comparison);
@@ -99,6 +105,20 @@ async function writeTrace(path: string, traces: readonly DeviceTrace[], progress
   await saveTrace(path, traces);
   const dropped = traces.reduce((sum, trace) => sum + trace.dropped, 0);
   if (dropped > 0) note(progress, `The trace is full: ${dropped} later launches and spans are not in it.`);
+}
+
+/** Records one operation of a case, before it is measured: what may not be recorded is told at once. */
+async function captureCase<Fields>(
+  session: Session,
+  suite: string,
+  { name, operations }: Case<Fields>,
+  folder: string,
+) {
+  const [operation] = operations;
+  if (operation === undefined || !('commands' in operation)) return;
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${`${suite} ${name}`.replace(/[^\w.=-]+/g, '-')}.gputrace`);
+  await session.device.capture(path, () => session.device.submit(operation.commands, { signal: session.signal }));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
@@ -47,6 +47,36 @@ function inProcess(body: string, options: { readonly timeout?: number; readonly 
     env: { ...process.env, ...options.env },
   });
 }
+
+describe('a capture', () => {
+  it('holds what is submitted meanwhile, and is refused where the process may not be captured', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tilewright-capture-'));
+    await using metal = await openDevice({ backend: 'metal' });
+    const matmul = new MatmulDispatcher(metal);
+    const ones = metal.tensor(new Float32Array(64).fill(1), { shape: [1, 64] });
+    const multiply = async () => {
+      using y = await matmul.matmul({ a: ones, b: ones, transposeB: true });
+      return (await y.read())[0];
+    };
+    try {
+      delete process.env.METAL_CAPTURE_ENABLED;
+      const path = join(folder, 'one.gputrace');
+      await expect(metal.capture(path, multiply)).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+      process.env.METAL_CAPTURE_ENABLED = '1';
+      expect(await metal.capture(path, multiply)).toBe(64);
+      expect(await multiply()).toBe(64);
+      expect(readFileSync(join(path, 'launches.txt'), 'utf8')).toBe('gemv_f32_r4_c1\ncopy_elements\n');
+      await expect(metal.capture(path, multiply)).rejects.toMatchObject({ code: 'ERR_FILE' });
+      // What fails ends the capture, too.
+      const failing = metal.capture(join(folder, 'two.gputrace'), () => Promise.reject(new Error('on purpose')));
+      await expect(failing).rejects.toThrow('on purpose');
+      expect(await metal.capture(join(folder, 'three.gputrace'), multiply)).toBe(64);
+    } finally {
+      delete process.env.METAL_CAPTURE_ENABLED;
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
 
 describe('the bridge', () => {
   it('runs a matmul of the package from TypeScript through its shader', async () => {

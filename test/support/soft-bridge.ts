@@ -141,6 +141,10 @@ class SoftDevice implements MetalBridgeDevice {
     return this.#pipelines.push({ module, name, constants: values }) - 1;
   }
 
+  startCapture(): void {
+    fail('ERR_BACKEND_UNAVAILABLE', 'The test bed has no captures.');
+  }
+  stopCapture(): void {}
   pipelineInfo(): string {
     return JSON.stringify({
       maxTotalThreadsPerThreadgroup: this.#info.maxThreadgroupThreads,

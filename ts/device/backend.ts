@@ -96,6 +96,10 @@ export interface Backend {
   run(launches: readonly Launch[], options: { readonly timed: boolean }): BackendRun;
   /** Keep launches for running them many times; a back end that has nothing to gain leaves this out. */
   record?(launches: readonly Launch[]): BackendRecording;
+  /** Record what runs from now on into a document for the vendor's debugger; left out where there is none. */
+  startCapture?(path: string): void;
+  /** Writes the document. */
+  stopCapture?(): void;
   /** Stops and frees; nothing is in flight any more. */
   close(): void;
 }

@@ -323,6 +323,34 @@ export class Device implements AsyncDisposable {
     await this.#inFlight;
   }
 
+  /** Whether {@link capture} works on this back end. */
+  get captures(): boolean {
+    return this.#backend.startCapture !== undefined;
+  }
+
+  /**
+   * Record what `work` submits into a document for the vendor's debugger: on Metal a `.gputrace`, which Xcode opens. The
+   * process has to be started with METAL_CAPTURE_ENABLED=1, and nothing may be at `path` yet.
+   * @throws ERR_BACKEND_UNAVAILABLE where the back end has no captures, or the process may not be captured; ERR_FILE
+   */
+  async capture<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+    const backend = this.#live();
+    if (backend.startCapture === undefined) {
+      throw new TilewrightError(
+        'ERR_BACKEND_UNAVAILABLE',
+        `The ${this.backend} back end has no captures; docs/profiling.md names the profilers that serve there.`,
+      );
+    }
+    await this.idle();
+    backend.startCapture(path);
+    try {
+      return await work();
+    } finally {
+      await this.idle();
+      backend.stopCapture?.();
+    }
+  }
+
   /** Wait for work in flight, then free everything. Buffers and tensors of this device are of no use afterwards. */
   dispose(): Promise<void> {
     this.#closing ??= this.idle().then(() => this.#backend.close());

@@ -33,6 +33,9 @@ export interface MetalBridgeDevice {
   pipelineInfo(pipeline: number): string;
   /** Queue the launches of `commands` (`encode.ts`), in order after everything queued before. */
   submit(commands: Uint8Array, buffers: readonly MetalBridgeBuffer[], timed: boolean): MetalBridgeSubmission;
+  /** Record what is submitted from now on into a document that Xcode opens. */
+  startCapture(path: string): void;
+  stopCapture(): void;
   /** Waits, boundedly, for work in flight, and frees. */
   close(): void;
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nativeCacheFolder } from '#native-target';
 import type { Backend, BackendMapping, BackendMemory, BackendRun, Capabilities } from '../../device/backend.ts';
@@ -188,6 +188,14 @@ export class MetalBackend implements Backend {
       },
     );
     return { done, cancel: () => bridgeCall(() => submission.cancel()) };
+  }
+
+  startCapture(path: string): void {
+    bridgeCall(() => this.#device.startCapture(resolve(path)));
+  }
+
+  stopCapture(): void {
+    bridgeCall(() => this.#device.stopCapture());
   }
 
   close(): void {
