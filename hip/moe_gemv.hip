@@ -3,10 +3,10 @@
 
 #define TW_PASTE(a, b) a##b
 #define TW_NAME(a, b) TW_PASTE(a, b)
-#define TW_MOE(suffix, gated)                                                                    \
+#define TW_MOE(suffix, gated)                                                                     \
   TW_KERNEL(256) TW_NAME(TW_NAME(moe_gemv_, TW_FORMAT_NAME), suffix)(TW_HIP_MOE_GEMV_ARGUMENTS) { \
-    extern TW_SHARED float partial[];                                                            \
-    tw::moe_gemv<tw::TW_FORMAT, 1, gated>(TW_HIP_MOE_GEMV_PASSED, partial);                      \
+    extern TW_SHARED float partial[];                                                             \
+    tw::moe_gemv<tw::TW_FORMAT, 1, gated>(TW_HIP_MOE_GEMV_PASSED, partial);                       \
   }
 TW_MOE(_c4_r1, false)
 TW_MOE(_c4_r1_gate, true)
