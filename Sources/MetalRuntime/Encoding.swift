@@ -4,6 +4,9 @@ import Foundation
 struct Chunk {
   let run: Run
   let launches: Range<Int>
+
+  /// Of its kernels, in order.
+  var names: [String] { run.list.launches[launches].map(\.pipeline.name) }
 }
 
 /// When something began and ended, in milliseconds of the GPU's clock.
@@ -100,6 +103,10 @@ struct ChunkEncoder {
   }
 
   private static func encode(_ launch: Launch, _ list: CommandList, _ encoder: MTLComputeCommandEncoder) {
+    // Names in a capture; nobody else sees them.
+    let isCaptured = MTLCaptureManager.shared().isCapturing
+    if isCaptured { encoder.pushDebugGroup(launch.pipeline.name) }
+    defer { if isCaptured { encoder.popDebugGroup() } }
     encoder.setComputePipelineState(launch.pipeline.state)
     for binding in launch.bindings {
       encoder.setBuffer(list.buffers[binding.buffer].buffer, offset: binding.offset, index: binding.argument)

@@ -3,6 +3,7 @@ import Foundation
 
 #if canImport(Metal)
   import IOKit
+  import os
   @_exported import Metal
 
   enum Platform {
@@ -21,6 +22,16 @@ import Foundation
     }
 
     static func error(_ error: Error) -> NSError { error as NSError }
+
+    private static let signposter = OSSignposter(subsystem: "tilewright", category: "launches")
+
+    /// An interval in Instruments, from now until what is returned is called; nil where nobody records.
+    static func interval(_ text: () -> String) -> (@Sendable () -> Void)? {
+      guard signposter.isEnabled else { return nil }
+      let told = text()
+      let state = signposter.beginInterval("launches", id: signposter.makeSignpostID(), "\(told, privacy: .public)")
+      return { signposter.endInterval("launches", state) }
+    }
 
     /// As the accelerator's driver tells; nil where it does not.
     static func gpuCoreCount(_ device: MTLDevice) -> Int? {
@@ -74,6 +85,8 @@ import Foundation
     static func error(_ error: Error) -> NSError {
       error as? NSError ?? NSError(domain: "SoftMetal", code: 0, userInfo: [NSLocalizedDescriptionKey: "\(error)"])
     }
+
+    static func interval(_ text: () -> String) -> (@Sendable () -> Void)? { SoftSignposts.interval(text) }
 
     static func gpuCoreCount(_ device: MTLDevice) -> Int? { (device as? SoftDevice)?.configuration.coreCount }
 

@@ -90,8 +90,12 @@ final class WorkQueue: @unchecked Sendable {
           number += 1
           let id = number
           committed[id] = Committed(chunk: chunk, deadline: .now() + timeout)
+          let endInterval = Platform.interval { chunk.names.joined(separator: ", ") }
           // The handler is what keeps the queue alive while the GPU works, and is dropped when it has run.
-          encoded.commandBuffer.addCompletedHandler { _ in self.completed(id, chunk, encoded) }
+          encoded.commandBuffer.addCompletedHandler { _ in
+            endInterval?()
+            self.completed(id, chunk, encoded)
+          }
           encoded.commandBuffer.commit()
         }
       } catch {

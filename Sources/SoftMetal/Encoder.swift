@@ -13,6 +13,7 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
     let threadgroupMemory: [Int: Int]
     let threadgroups: MTLSize
     let threads: MTLSize
+    let groups: [String]
   }
 
   var label: String?
@@ -22,6 +23,7 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
   private var pipeline: SoftPipeline?
   private var arguments: [Int: Argument] = [:]
   private var threadgroupMemory: [Int: Int] = [:]
+  private var groups: [String] = []
   /// Launches between barriers.
   private var sections: [[Launch]] = [[]]
   /// What the API's validation would object to; reported when the pass runs.
@@ -59,7 +61,13 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
     sections[sections.count - 1].append(
       Launch(
         pipeline: pipeline, arguments: arguments, threadgroupMemory: threadgroupMemory,
-        threadgroups: threadgroupsPerGrid, threads: threadsPerThreadgroup))
+        threadgroups: threadgroupsPerGrid, threads: threadsPerThreadgroup, groups: groups))
+  }
+
+  func pushDebugGroup(_ string: String) { groups.append(string) }
+
+  func popDebugGroup() {
+    if groups.popLast() == nil { object("popDebugGroup without pushDebugGroup") }
   }
 
   func memoryBarrier(scope: MTLBarrierScope) {
@@ -67,6 +75,7 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
   }
 
   func endEncoding() {
+    if !groups.isEmpty { object("the debug group \(groups[0]) does not end") }
     ended = true
     arguments = [:]
   }
@@ -132,7 +141,7 @@ final class SoftComputeEncoder: MTLComputeCommandEncoder, @unchecked Sendable {
       }
       bindings.append(binding)
     }
-    MTLCaptureManager.shared().note(function.name, on: device)
+    MTLCaptureManager.shared().note((launch.groups + [function.name]).joined(separator: "/"), on: device)
     try launch.pipeline.code.run(
       SoftDispatch(
         kernel: function.name, threadgroups: launch.threadgroups, threads: launch.threads,

@@ -167,6 +167,8 @@ public protocol MTLComputeCommandEncoder: AnyObject {
   func setThreadgroupMemoryLength(_ length: Int, index: Int)
   func dispatchThreadgroups(_ threadgroupsPerGrid: MTLSize, threadsPerThreadgroup: MTLSize)
   func memoryBarrier(scope: MTLBarrierScope)
+  func pushDebugGroup(_ string: String)
+  func popDebugGroup()
   func endEncoding()
 }
 

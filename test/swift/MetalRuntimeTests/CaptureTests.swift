@@ -45,6 +45,23 @@ import Testing
     try rig.device.stopCapture()
     try await rig.run(ListBuilder { $0.add(pipelines.0) }, buffers)
     let told = try String(contentsOfFile: "\(document)/launches.txt", encoding: .utf8)
-    #expect(told == "slow\nstep\n")
+    #expect(told == "slow/slow\nstep/step\n")
+  }
+
+  @Test("intervals for a profiler are named after the kernels of a command buffer") func intervals() async throws {
+    let rig = try Rig()
+    let pipelines = (try await rig.pipeline(), try await rig.pipeline("slow"))
+    let buffers = [try rig.words([1]), try rig.words([0])]
+    let list = ListBuilder {
+      $0.add(pipelines.1)
+      $0.add(pipelines.0)
+    }
+    try await rig.run(list, buffers)
+    SoftSignposts.record()
+    try await rig.run(list, buffers)
+    // Other tests run meanwhile, whose command buffers are told of as well.
+    #expect(SoftSignposts.take().contains("slow, step"))
+    try await rig.run(list, buffers)
+    #expect(SoftSignposts.take().isEmpty)
   }
 }
