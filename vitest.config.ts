@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -21,6 +22,8 @@ const common = {
 
 export default defineConfig({
   test: {
+    // vitest leaves one core to itself; on a machine of two that would be half of it, and most tests wait for compilers.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         resolve,
