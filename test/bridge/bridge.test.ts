@@ -65,7 +65,9 @@ describe('a capture', () => {
       process.env.METAL_CAPTURE_ENABLED = '1';
       expect(await metal.capture(path, multiply)).toBe(64);
       expect(await multiply()).toBe(64);
-      expect(readFileSync(join(path, 'launches.txt'), 'utf8')).toBe('gemv_f32_r4_c1/gemv_f32_r4_c1\ncopy_elements/copy_elements\n');
+      expect(readFileSync(join(path, 'launches.txt'), 'utf8')).toBe(
+        'gemv_f32_r4_c1/gemv_f32_r4_c1\ncopy_elements/copy_elements\n',
+      );
       await expect(metal.capture(path, multiply)).rejects.toMatchObject({ code: 'ERR_FILE' });
       // What fails ends the capture, too.
       const failing = metal.capture(join(folder, 'two.gputrace'), () => Promise.reject(new Error('on purpose')));
