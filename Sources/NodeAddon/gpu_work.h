@@ -110,6 +110,11 @@ class DeviceWork : public Napi::AsyncWorker {
       run();
     } catch (const gpu::Error& error) {
       error_ = error;
+    } catch (const std::bad_alloc&) {
+      error_.emplace("ERR_OUT_OF_MEMORY", "This machine has no memory left for the device's work.");
+    } catch (const std::exception& error) {
+      // Node-API's own handling would leave the promise as it is, for ever.
+      error_.emplace("ERR_NATIVE_FAILURE", error.what());
     }
   }
   void OnOK() final {
