@@ -1,91 +1,34 @@
 // Every kernel family once or more on a GPU, checked against the CPU back end: short enough to run under a memory checker.
+// `exercise.ts q4_k q6_k` takes some formats of all.
+import { ObjectFolder } from '../../ts/backends/hip/objects.ts';
 import { openDevice } from '../../ts/backends/open.ts';
-import type { Device } from '../../ts/device/device.ts';
-import { MatmulDispatcher } from '../../ts/dispatch/dispatcher.ts';
-import { dequantizeTensor, softmax } from '../../ts/index.ts';
-import { quantize } from '../../ts/ops/quantize.ts';
 import { QuantFormat } from '../../ts/tensor/quant-format.ts';
+import { commonFamily, formatFamily, tensorsOf } from './families.ts';
+import { Comparison, Counted } from './sides.ts';
 
-await using gpu = await openDevice({ backend: 'hip' });
+const folder = ObjectFolder.ofPackage();
+const objects = new Counted(folder);
+await using gpu = await openDevice({ backend: 'hip', hip: { objects } });
 await using cpu = await openDevice({ backend: 'cpu' });
-let seed = 1;
-const random = (count: number) =>
-  Float32Array.from({ length: count }, () => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    return seed / 2 ** 31 - 1;
-  });
+const named = process.argv.slice(2);
+const all = QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name]));
+const formats = named.length === 0 ? all : named;
 
-let checks = 0;
-let failures = 0;
-/** Both devices' results, within `tolerance` of the largest. */
-async function compare(name: string, tolerance: number, run: (device: Device) => Promise<Float32Array>) {
-  const [got, wanted] = [await run(gpu), await run(cpu)];
-  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const worst = wanted.reduce((most, value, i) => {
-    const error = Math.abs(value - got[i]!);
-    return Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(most, error);
-  }, 0);
-  checks++;
-  if (worst <= tolerance * largest) return;
-  failures++;
-  console.error(`${name}: ${worst} apart, of at most ${largest}`);
-}
+const begin = performance.now();
+const since = () => `${((performance.now() - begin) / 1000).toFixed(1)} s`;
+const tensors = [...formats, 'f16'].flatMap((dtype) => tensorsOf(dtype, gpu));
+const comparison = await Comparison.open(gpu, cpu, tensors);
+console.log(`weights are on both devices after ${since()}`);
+for (const format of formats) await formatFamily(comparison, format);
+console.log(`all formats after ${since()}`);
+await commonFamily(comparison, formats[0]!);
 
-const formats = QuantFormat.list().flatMap(({ id, name }) => (id === undefined ? [] : [name]));
-for (const format of [...formats, null]) {
-  for (const m of [1, 3, 8, 33]) {
-    for (const precision of ['fast', 'exact'] as const) {
-      const [n, k] = [70, 512];
-      const [a, b, gate, bias] = [random(m * k), random(n * k), random(n * k), random(n)];
-      const weights = (device: Device, values: Float32Array) =>
-        format === null
-          ? device.tensor(values, { shape: [n, k], dtype: 'f16' })
-          : device.quantized(quantize(format, values), { format, shape: [n, k] });
-      // Both round activations to 8 bits, each in its own way.
-      await compare(
-        `${format} ${precision} ${m}`,
-        precision === 'fast' && format !== null ? 0.05 : 1e-4,
-        async (device) => {
-          using dispatcher = new MatmulDispatcher(device, { precision });
-          const result = await dispatcher.matmul({
-            a: device.tensor(a, { shape: [m, k] }),
-            b: weights(device, b),
-            transposeB: true,
-            gate: weights(device, gate),
-            bias: device.tensor(bias, { shape: [n] }),
-            activation: 'silu',
-          });
-          return result.read();
-        },
-      );
-    }
-  }
-  if (format === null) continue;
-  const bytes = quantize(format, random(7 * 512));
-  await compare(`${format} decoded`, 1e-6, async (device) =>
-    (await dequantizeTensor(device.quantized(bytes, { format, shape: [7, 512] }))).read(),
-  );
-}
-for (const [rows, length] of [
-  [3, 17],
-  [5, 1000],
-  [2, 20000],
-] as const) {
-  const values = random(rows * length);
-  await compare(`softmax ${rows}x${length}`, 1e-5, async (device) =>
-    (await softmax(device.tensor(values, { shape: [rows, length] }))).read(),
-  );
-  await compare(`softmax over columns ${rows}x${length}`, 1e-5, async (device) =>
-    (await softmax(device.tensor(values, { shape: [length, rows] }), { dimension: 0 })).read(),
-  );
-  await compare(`transposed ${rows}x${length}`, 0, async (device) =>
-    (
-      await device
-        .tensor(values, { shape: [rows, length] })
-        .transpose()
-        .contiguous()
-    ).read(),
-  );
-}
-console.log(`${checks} results of ${gpu.capabilities.deviceName} agree with the CPU's but for ${failures}`);
+const { checks, failures } = comparison;
+const { deviceName, architecture } = gpu.capabilities;
+console.log(
+  `${checks} results of ${deviceName} (${architecture}) agree with the CPU's but for ${failures}; ${since()}`,
+);
+const symbols = folder.symbols(architecture);
+const idle = symbols.filter((symbol) => !objects.used.has(symbol));
+console.log(`${symbols.length - idle.length} of ${symbols.length} functions ran. Not: ${idle.join(', ') || 'none'}`);
 process.exitCode = failures > 0 ? 1 : 0;

@@ -92,6 +92,11 @@ export class ObjectFolder implements CodeObjects {
     );
   }
 
+  /** Symbols of the functions that a GPU architecture can run. */
+  symbols(architecture: string): readonly string[] {
+    return [...(this.#entries.get(targetFor(architecture, this.targets) ?? '')?.keys() ?? [])];
+  }
+
   has(kernel: AnyHipKernel, target: string): boolean {
     return this.#sources.has(`${target}/${kernel.source}`);
   }
