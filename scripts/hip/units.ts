@@ -1,5 +1,5 @@
-// The compilations that make up the kernels: one per file of hip/ that a declared kernel names, and one per weight format
-// for files that ask for TW_FORMAT.
+// The compilations that make up the kernels: one per file of hip/ that a declared kernel names, or one per weight format
+// for files that use TW_FORMAT; those that ask whether it is defined have kernels without it as well.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,6 +11,9 @@ import { root } from './targets.ts';
 export interface Unit {
   /** `gemv.q4_k`: the name of its outputs. */
   readonly name: string;
+  /** The file in `hip/`, and the format it is compiled for. */
+  readonly source: string;
+  readonly format: string | null;
   readonly path: string;
   readonly defines: readonly string[];
   /** Whether a target has its kernels. */
@@ -26,10 +29,15 @@ export function units(): readonly Unit[] {
     const path = join(root, 'hip', source);
     const stem = source.replace(/\.hip$/, '');
     const hash = hashSources(path);
-    const perFormat = /\bTW_FORMAT\b/.test(readFileSync(path, 'utf8'));
-    const choices = perFormat ? formats : [null];
+    const text = readFileSync(path, 'utf8');
+    const choices = [
+      ...(/\bTW_FORMAT\b/.test(text) ? formats : [null]),
+      ...(/^#\s*if.*\bTW_FORMAT\b/m.test(text) ? [null] : []),
+    ];
     return choices.map((format) => ({
       name: format === null ? stem : `${stem}.${format}`,
+      source,
+      format,
       path,
       defines: formatDefines(format).map((macro) => `-D${macro}`),
       hash,
@@ -37,6 +45,13 @@ export function units(): readonly Unit[] {
     }));
   });
 }
+
+/** Tests compile kernels in their own way, but only what is compiled for users. */
+export function requireUnit(source: string, format: string | null): void {
+  all ??= new Set(units().map((unit) => `${unit.source} ${unit.format}`));
+  if (!all.has(`${source} ${format}`)) throw new Error(`hip/${source} is not compiled for ${format ?? 'no format'}`);
+}
+let all: Set<string> | undefined;
 
 const INCLUDES = [join(root, 'hip'), join(root, 'Sources/KernelABI/include')];
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { requireUnit } from '../../scripts/hip/units.ts';
 import { HipBackend, type HipOptions } from '../../ts/backends/hip/hip.ts';
 import type { CodeObjects, ObjectRequest } from '../../ts/backends/hip/objects.ts';
 import { Device } from '../../ts/device/device.ts';
@@ -41,7 +42,9 @@ export const softObjects: CodeObjects = {
   kernels: [scale, astray] as unknown as NonNullable<CodeObjects['kernels']>,
   has: (kernel, target) => kernel.runsOn(target),
   find({ kernel, format }: ObjectRequest, target) {
-    const file = kernel.source === 'kernels.hip' ? path('test/hip-backend/kernels.hip') : path(`hip/${kernel.source}`);
+    const own = kernel.source === 'kernels.hip';
+    const file = own ? path('test/hip-backend/kernels.hip') : path(`hip/${kernel.source}`);
+    if (!own) requireUnit(kernel.source, format);
     return {
       key: `${kernel.source} ${format}`,
       bytes: async () => {

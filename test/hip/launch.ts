@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { requireUnit } from '../../scripts/hip/units.ts';
 import { type AnyHipKernel, formatDefines } from '../../ts/kernels/hip/declare.ts';
 import { formatFinding } from '../../ts/testbed/check.ts';
 import { type CompiledModule, compile, preprocess } from '../../ts/testbed/compile.ts';
@@ -20,6 +21,7 @@ export function sanitized(source: string, target: Target, format: string | null)
 }
 
 async function build(source: string, target: Target, format: string | null): Promise<CompiledModule> {
+  requireUnit(source, format);
   const options = {
     target,
     wave: waveOf(target),
