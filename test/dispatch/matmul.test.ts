@@ -301,6 +301,11 @@ describe.each(isas)('matmul on %s', async (isa) => {
     const bias = device.tensor([1, 2, 3], { shape: [3] });
     const result = await dispatcher.matmul({ a, b, transposeB: true, bias });
     expect([...(await result.read())]).toEqual([1, 2, 3, 1, 2, 3]);
+    const blocks = device.quantized(new Uint8Array(), { format: 'q8_0', shape: [3, 0] });
+    for (const precision of ['exact', 'fast'] as const) {
+      const empty = await dispatcher.matmul({ a, b: blocks, bias, precision });
+      expect([...(await empty.read())]).toEqual([1, 2, 3, 1, 2, 3]);
+    }
   });
 
   it('gives empty results for empty operands', async () => {

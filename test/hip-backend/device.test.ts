@@ -97,6 +97,16 @@ describe.runIf(hasClang)('A HIP device', () => {
     expect(Buffer.compare(back, bytes.subarray(10))).toBe(0);
   });
 
+  it('turns more matrices round than one dimension of a grid counts', async () => {
+    await using device = openSoft();
+    const matrices = device.tensor(
+      Float32Array.from({ length: 65_537 * 4 }, (_, i) => i),
+      { shape: [65_537, 2, 2] },
+    );
+    const turned = await (await matrices.transpose().contiguous()).slice({ start: 65_536 }).read();
+    expect([...turned]).toEqual([0, 2, 1, 3].map((i) => 65_536 * 4 + i));
+  });
+
   it('reads ranges of mapped files', async () => {
     await using device = openSoft();
     const folder = await mkdtemp(join(tmpdir(), 'tilewright-'));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MatmulDispatcher } from '../../ts/index.ts';
+import { type MatmulArgs, MatmulDispatcher } from '../../ts/index.ts';
 import { dequantize, quantize } from '../../ts/ops/quantize.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
 import { uniform } from '../support/values.ts';
@@ -108,5 +108,25 @@ describe.runIf(hasClang)('Matmul at wave 64', () => {
       ...{ alpha: 1, beta: 1, activation: 'silu', outDType: 'f32', fast: false },
     });
     expect(firstMiss(await out.read(), values, bounds)).toBeNull();
+  });
+
+  it('leaves no problem to the host because of its size', async () => {
+    await using device = openSoft({ arch: 'gfx906' });
+    using dispatcher = new MatmulDispatcher(device);
+    const row = device.tensor([1], { shape: [1, 1] });
+    const kernels = (m: number, k: number) => {
+      const a = row.broadcastTo([m, k]);
+      const b = device.quantizedView(device.buffer(0), 0, { format: 'q8_0', shape: [0, k] });
+      const all: MatmulArgs[] = [
+        { a, b, precision: 'fast' },
+        { a, b },
+        { a, b: row.broadcastTo([k, 4]) },
+      ];
+      return all.map((args) => dispatcher.select(args).kernel);
+    };
+    // Rows beyond the second dimension of a grid, and places that 32 bits do not hold, are for other kernels.
+    expect(kernels(70_000, 32)).toEqual(['hip_gemm_dense', 'hip_gemm_dense', 'hip_gemm_dense']);
+    expect(kernels(8, 2 ** 28)).toEqual(['hip_gemv', 'hip_gemv_exact', 'hip_gemv_dense']);
+    expect(kernels(8, 2 ** 29)).toEqual(['hip_gemm', 'hip_gemv_exact', 'hip_gemv_dense']);
   });
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KERNELS } from '../../ts/kernels/catalogue.ts';
 import { stridedRange } from '../../ts/kernels/declare.ts';
+import { HIP_KERNELS } from '../../ts/kernels/hip/catalogue.ts';
 import { q8Layout } from '../../ts/kernels/matmul.ts';
 import { StructLayout } from '../../ts/kernels/struct.ts';
 
@@ -9,6 +10,9 @@ describe('kernel declarations', () => {
   it('have ids that are their places in the catalogue, and names of their own', () => {
     expect(KERNELS.map(({ id }) => id)).toEqual(KERNELS.map((_, i) => i));
     expect(new Set(KERNELS.map(({ name }) => name)).size).toBe(KERNELS.length);
+    for (const key of ['id', 'name'] as const) {
+      expect(new Set(HIP_KERNELS.map((kernel) => kernel[key])).size).toBe(HIP_KERNELS.length);
+    }
   });
 
   it('share one layout per parameter struct', () => {

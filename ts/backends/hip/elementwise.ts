@@ -32,10 +32,14 @@ export const hipElementwise: ElementwiseCatalogue = {
   copy: (from, to) => {
     const { params, transposed, offsets } = copyShape(from, to);
     const shape = { ...params, src_dtype: DTYPES[from.dtype].id, dst_dtype: DTYPES[to.dtype].id };
+    const filled = hipCopyParams(shape, hipCopyVectors(shape, offsets));
+    const method = (name: (typeof HIP_COPY_METHODS)[number]) => ({ method: HIP_COPY_METHODS.indexOf(name) });
+    // Its grid has no place for as many rows, or matrices, as the other one's.
+    const tiled = transposed && hipCopy.refuse(filled, method('transposed')) === null;
     return launch(hipCopy, {
       buffers: { src: from.binding, dst: to.binding },
-      constants: { method: HIP_COPY_METHODS.indexOf(transposed ? 'transposed' : 'elements') },
-      params: hipCopyParams(shape, hipCopyVectors(shape, offsets)),
+      constants: method(tiled ? 'transposed' : 'elements'),
+      params: filled,
       label: 'copy',
     });
   },

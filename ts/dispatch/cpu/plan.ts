@@ -60,7 +60,7 @@ export function makePlan(
       activation: ACTIVATIONS[problem.activation],
       ...launchSizes(problem, kernel, capabilities, tuning),
     },
-    scratchBytes: integer ? q8Layout(rows, k).byteLength : 0,
+    scratchBytes: integer ? Math.max(16, q8Layout(rows, k).byteLength) : 0,
     preparation: integer ? `q8 ${[m, k, ...a.strides, ...batch, ...a.batch].join()}` : null,
     label: `${kernel}<${weight}> ${rows}x${problem.n}x${k}`,
   };

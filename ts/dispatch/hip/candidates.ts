@@ -1,5 +1,5 @@
-import { MAX_INT } from '../../kernels/hip/declare.ts';
-import { hipGemmDense } from '../../kernels/hip/dense.ts';
+import { MAX_INT, product } from '../../kernels/hip/declare.ts';
+import { hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
 import { hipGemvExact } from '../../kernels/hip/exact.ts';
 import { HIP_GEMM_BF16_TILES, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
@@ -25,25 +25,26 @@ import { gateOf, hipParams } from './params.ts';
 import { gemvColumns } from './shapes.ts';
 
 const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
-/** Workgroups along y and z that every driver takes: rows of a, and batches. */
+/** Workgroups along y and z that every driver takes. */
 const MAX_GRID = 65535;
+/** Rows of a that are rounded to 8 bits: a workgroup each, whole groups of up to 8. */
+const MAX_Q8_ROWS = MAX_GRID - 7;
 
 /** What no kernel reads. */
-const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDType, biasDType, m, n, k, batch }) => {
+const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDType, biasDType, n, k, batch }) => {
   if (affine !== null || gateAffine !== null) return 'affine integer weights are not read by the GPU kernels';
   if (!FLOATS.includes(aDType)) return `a is ${aDType}; the kernels read f32, f16 and bf16`;
   if (!FLOATS.includes(bDType)) return `b is ${bDType}; the kernels read f32, f16, bf16 and block formats`;
   if (!FLOATS.includes(residualDType) || !FLOATS.includes(biasDType)) return 'bias and residual are floats';
   if (Math.max(n, k) > MAX_INT) return 'n and k are counted in 31 bits';
-  if (m > MAX_GRID || batch.reduce((x, y) => x * y, 1) > MAX_GRID) return `more than ${MAX_GRID} rows or batches`;
-  return null;
+  return product(batch) > MAX_GRID ? `more than ${MAX_GRID} batches` : null;
 };
 
 const refuseExact: Rule = ({ precision }) =>
   precision === 'exact' ? 'it rounds activations, and precision is exact' : null;
 
-const refuseFast: Rule = ({ precision }) =>
-  precision === 'fast' ? 'it keeps f32 activations; precision is fast, so the integer kernels serve' : null;
+const refuseRows: Rule = ({ m }) =>
+  m > MAX_Q8_ROWS ? `m = ${m}; at most ${MAX_Q8_ROWS} rows are rounded to 8 bits` : null;
 
 /** What the kernel itself says of the form of a problem. */
 const refuseGemv: Rule = (problem, { waveSize }) => {
@@ -66,6 +67,8 @@ const refuseGemmBF16: Rule = (problem) => {
   const rows = HIP_GEMM_BF16_TILES[0].m;
   return hipGemmBF16.refuse(params, { b_dtype: params.b_dtype, rows, gate: gateOf(problem) });
 };
+const refuseGemvDense: Rule = (problem, { waveSize }) =>
+  hipGemvDense.refuse(hipParams(problem), { order: 0, columns: 1, gate: gateOf(problem), wave: waveSize! });
 const refuseTiles: Rule = (problem) =>
   hipGemmDense.refuse(hipParams(plain(problem)), { product: 0, gate: gateOf(problem) });
 
@@ -75,15 +78,15 @@ const refuseMatrices: Rule = (problem) =>
 const onePass = Math.max(...HIP_GEMV_SHAPES.map(([columns]) => columns));
 
 const fast = [refuseOperands, refusePlain, refuseExact] as const;
-const exact = [refuseOperands, refusePlain, refuseFast] as const;
+const exact = [refuseOperands, refusePlain] as const;
 
-/** In order of preference. */
+/** In order of preference: those that keep f32 activations serve `fast`, too, where all that round refuse. */
 export const CANDIDATES: readonly Candidate[] = [
-  candidate(MatmulVariant.QuantGemv, 'hip_gemv', [...fast, refuseGemv, single], {
+  candidate(MatmulVariant.QuantGemv, 'hip_gemv', [...fast, refuseRows, refuseGemv, single], {
     yields: never,
     because: ({ format }) => `one row: ${format!.name} weights are streamed once, integer dot products`,
   }),
-  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv', [...fast, refuseGemv, several], {
+  candidate(MatmulVariant.QuantGemvBatch, 'hip_gemv', [...fast, refuseRows, refuseGemv, several], {
     yields: atMost('quantGemvRows'),
     because: (problem, tuning) =>
       `${rows(problem.m)} (at most ${crossOver(problem, tuning, 'quantGemvRows')}): weights are streamed once for ` +
@@ -95,7 +98,7 @@ export const CANDIDATES: readonly Candidate[] = [
       `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are decoded once and reused, ` +
       'products of bfloat16',
   }),
-  candidate(MatmulVariant.QuantGemm, 'hip_gemm', [...fast, refuseGemm], {
+  candidate(MatmulVariant.QuantGemm, 'hip_gemm', [...fast, refuseRows, refuseGemm], {
     yields: never,
     because: (problem, tuning) =>
       `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are unpacked once and reused`,
@@ -116,7 +119,7 @@ export const CANDIDATES: readonly Candidate[] = [
       `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), exact: weights are decoded to f32 in ` +
       `working space, ${panelRows(problem, t)} rows at a time`,
   }),
-  candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized], {
+  candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized, refuseGemvDense], {
     yields: atMost('gemvRows'),
     because: (problem, t) =>
       `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once, bound by memory`,

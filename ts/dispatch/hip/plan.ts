@@ -161,7 +161,7 @@ export function makePlan(
     panels: decodes ? panels(problem, rows).map((panel) => ({ ...panel, params: { ...params, n: panel.rows } })) : null,
     scratchBytes:
       rounding !== null
-        ? batches * q8Bytes(m, k, rounding.group)
+        ? Math.max(16, batches * q8Bytes(m, k, rounding.group))
         : kept !== null
           ? kept.bytes
           : decodes

@@ -66,7 +66,7 @@ export const hipGemm = declareHipKernel({
 const tileOf = (rows: number): Tile | undefined => HIP_GEMM_BF16_TILES.find(({ m }) => m === rows);
 
 export const hipGemmBF16 = declareHipKernel({
-  id: 527,
+  id: 516,
   name: 'hip_gemm_bf16',
   doc:
     'Block-quantized weights times any number of rows of bfloat16 activations that lie side by side, batch after batch, ' +

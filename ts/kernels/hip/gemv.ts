@@ -9,6 +9,7 @@ import {
   hipQ8A,
   Q8_BLOCK,
   Q8_BLOCK_BYTES,
+  q8Bytes,
 } from './matmul.ts';
 
 export const HIP_GEMV_CONSTANTS = [
@@ -104,6 +105,9 @@ function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
   const { blockSize, name } = formatOfId(c.b_dtype);
   if (p.k % blockSize !== 0) return 'k is not a whole number of blocks';
   if (p.k > MAX_INT || p.n > MAX_INT) return 'n and k are counted in 31 bits';
+  if (q8Bytes(c.columns, p.k, c.columns) > 2 ** 32) {
+    return `k is too long for ${c.columns} rows: places in their codes are counted in 32 bits`;
+  }
   if (!HIP_GEMV_SHAPES.some(([columns, rows]) => columns === c.columns && rows === c.rows)) {
     return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
   }
