@@ -2,8 +2,10 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 
@@ -21,62 +23,38 @@ std::string first_line(const char* text) {
   return all.substr(0, all.find('\n'));
 }
 
-/// Numbers that both libraries share, by what they mean for us.
+bool one_of(int status, std::initializer_list<int> statuses) {
+  return std::find(statuses.begin(), statuses.end(), status) != statuses.end();
+}
+
+// Numbers that both libraries share, or that one of them has, by what they mean for us.
+
+/// No further call can succeed: deinitialized, a hardware fault, a fault or timeout of a kernel, a context that is
+/// gone.
 bool is_lost(int status) {
-  switch (status) {
-    case 4:    // deinitialized
-    case 46:   // device unavailable
-    case 214:  // uncorrectable ECC error
-    case 700:
-    case 702:
-    case 714:
-    case 715:
-    case 716:
-    case 717:  // illegal address, timeout, ... of a kernel
-    case 718:
-    case 719:  // launch failure
-    case 709:
-    case 710:  // context destroyed, assertion
-    case 999:  // unknown
-      return true;
-    default:
-      return false;
-  }
+  return one_of(status, {4, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999});
 }
 
 const char* code_of(int status, const char* call) {
-  const bool launch = std::strstr(call, "Launch") != nullptr;
-  switch (status) {
-    case 2:
-      return "ERR_OUT_OF_MEMORY";
-    case 3:
-    case 34:
-    case 35:
-    case 100:
-    case 101:
-    case 803:
-    case 804:  // not initialised, no device, driver too old
-      return "ERR_BACKEND_UNAVAILABLE";
-    case 200:
-    case 209:
-    case 218:
-    case 221:
-    case 222:
-    case 300:
-    case 301:
-    case 500:  // images and symbols
-      return "ERR_KERNEL_UNKNOWN";
-    case 701:
-    case 720:  // too many resources
-      return "ERR_KERNEL_LAUNCH";
-    case 1:
-    case 9:
-    case 98:
-    case 400:  // invalid value, configuration, function, handle
-      return launch ? "ERR_KERNEL_LAUNCH" : "ERR_NATIVE_FAILURE";
-    default:
-      return "ERR_NATIVE_FAILURE";
+  // No device, or one that another process has to itself; a driver that is not initialised, too old or not ready.
+  if (one_of(status, {3, 34, 35, 36, 46, 100, 101, 102, 802, 803, 804, 805, 806, 807, 808, 809})) {
+    return "ERR_BACKEND_UNAVAILABLE";
   }
+  // Images that are damaged, or of another GPU or a newer compiler; symbols that they lack.
+  if (one_of(status, {200, 209, 218, 221, 222, 223, 225, 300, 301, 302, 303, 500})) return "ERR_KERNEL_UNKNOWN";
+  if (status == 2) return "ERR_OUT_OF_MEMORY";
+  // Invalid value, configuration, function or handle; too many resources.
+  const bool launch = std::strstr(call, "Launch") != nullptr;
+  if (one_of(status, {701, 720}) || (launch && one_of(status, {1, 9, 98, 400}))) return "ERR_KERNEL_LAUNCH";
+  return "ERR_NATIVE_FAILURE";
+}
+
+/// What to do about it, after the sentence that says what it is.
+const char* advice(const std::string& code, bool lost) {
+  if (lost) return " The device is lost: dispose it and open another; where that fails, restart the process.";
+  if (code == "ERR_OUT_OF_MEMORY") return " Dispose of tensors that are not needed any more, or load fewer weights.";
+  if (code == "ERR_KERNEL_UNKNOWN") return " The code object does not suit this GPU or its driver: install both anew.";
+  return "";
 }
 
 /// CUDA's name of an entry point, where it has another one than HIP.
@@ -232,8 +210,8 @@ Error Api::error(int status, const char* call) const {
   std::string message = symbol + " failed: " + name;
   if (!text.empty() && text != name) message += " (" + text + ")";
   message += '.';
-  if (lost) message += " The device is lost: dispose it and open another; where that fails, restart the process.";
-  return Error(code_of(status, call), message,
+  const std::string code = code_of(status, call);
+  return Error(code, message + advice(code, lost),
                "{\"driver\":" + json_text(library) + ",\"call\":" + json_text(symbol) +
                    ",\"error\":" + std::to_string(status) + ",\"name\":" + json_text(name) +
                    ",\"lost\":" + (lost ? "true" : "false") + "}",
@@ -265,7 +243,7 @@ std::string Api::architecture(int device) const {
   check(hip_properties_(properties.data(), device), "GetDeviceProperties");
   for (size_t at = 256; at + 8 < properties.size(); at++) {  // behind the marketing name
     if (std::memcmp(&properties[at], "gfx", 3) != 0) continue;
-    const std::string name(&properties[at], strnlen(&properties[at], 64));
+    const std::string name(&properties[at], strnlen(&properties[at], std::min<size_t>(64, properties.size() - at)));
     return name.substr(0, name.find(':'));  // without features: gfx90a:sramecc+:xnack-
   }
   return "unknown";

@@ -27,7 +27,12 @@ Context::Context(std::shared_ptr<const Api> api, int ordinal) : api_(std::move(a
   api_->check(api_->device_memory(&info_.memory_bytes, device_), "DeviceTotalMem");
   api_->check(api_->driver_version(&info_.driver_version), "DriverGetVersion");
   context_ = api_->retain_context(device_);
-  make_current();
+  try {
+    make_current();
+  } catch (const Error&) {
+    api_->release_context(device_);
+    throw;
+  }
 }
 
 Context::~Context() {

@@ -165,23 +165,22 @@ void Queue::start(Submission& submission) {
 
 void Queue::capture(Recording& recording) {
   const Api& api = context_->api();
-  recording.plain = !api.has_graphs() || recording.commands.launches.empty();
-  if (recording.plain) return;
-  api.check(api.begin_capture(capture_, Api::kCaptureThreadLocal), "StreamBeginCapture");
+  // Whatever fails here, launching piece by piece either works or says more.
+  recording.plain = true;
+  if (!api.has_graphs() || recording.commands.launches.empty()) return;
+  if (api.begin_capture(capture_, Api::kCaptureThreadLocal) != 0) return;
   int status = 0;
   for (const Launch& launch : recording.commands.launches) {
-    status = recording.commands.launch(api, launch, capture_);
-    if (status != 0) break;
+    if (status == 0) status = recording.commands.launch(api, launch, capture_);
   }
   Graph graph = nullptr;
   const int ended = api.end_capture(capture_, &graph);
-  if (status == 0 && ended == 0) status = api.instantiate(&recording.graph, graph);
+  GraphExec exec = nullptr;
+  if (status == 0 && ended == 0) status = api.instantiate(&exec, graph);
   if (graph != nullptr) api.graph_destroy(graph);
-  // Whatever it was, launching piece by piece either works or says more.
-  if (status != 0 || ended != 0) {
-    recording.plain = true;
-    recording.graph = nullptr;
-  }
+  if (status != 0 || ended != 0) return;
+  recording.graph = exec;
+  recording.plain = false;
 }
 
 void Queue::run_plain(Submission& submission, Commands& commands) {

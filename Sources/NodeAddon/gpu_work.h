@@ -21,16 +21,17 @@ struct State {
   /// Waits for what runs, bounded, and frees everything.
   void close() {
     if (!queue) return;
-    bool hung = queue->close();
-    queue.reset();
-    std::lock_guard<std::mutex> loads(load_mutex);
-    std::lock_guard<std::mutex> lock(mutex);
-    closed = true;
+    bool hung = false;
     try {
       context->make_current();
     } catch (const gpu::Error&) {
       hung = true;  // a lost device has nothing to give back
     }
+    hung = queue->close() || hung;
+    queue.reset();
+    std::lock_guard<std::mutex> loads(load_mutex);
+    std::lock_guard<std::mutex> lock(mutex);
+    closed = true;
     if (hung) {
       (void)transfers.release();
       (void)loads_.release();
@@ -173,14 +174,30 @@ class Upload final : public DeviceWork {
 
  private:
   void run() override {
-    // A chunk at a time: closing the device waits for one at most.
+    try {
+      copy();
+    } catch (...) {
+      // Whoever is told gives the memory back: nothing may be on its way there any more.
+      try {
+        settle();
+      } catch (const gpu::Error&) {
+        // The first error says what is wrong.
+      }
+      throw;
+    }
+    // Whoever is told launches kernels on it, on another stream.
+    settle();
+  }
+  /// A chunk at a time: closing the device waits for one at most.
+  void copy() {
     for (size_t done = 0; done < bytes_;) {
       const size_t count = std::min(gpu::Transfers::kChunkBytes, bytes_ - done);
       std::lock_guard<std::mutex> lock(state_->load_mutex);
       state_->loads().fill(*target_, offset_ + done, count, reader_of(*source_, offset_ + done));
       done += count;
     }
-    // Whoever is told launches kernels on it, on another stream.
+  }
+  void settle() {
     std::lock_guard<std::mutex> lock(state_->load_mutex);
     state_->loads().settle();
   }

@@ -83,7 +83,9 @@ HIP_ENTRY int hipGetDevicePropertiesR0600(void* properties, int) {
 }
 HIP_ENTRY int hipSetDevice(int device) {
   HIP_ENTER("hipSetDevice");
-  return device < Runtime::get().settings().devices ? soft::kSuccess : soft::kInvalidDevice;
+  if (device >= Runtime::get().settings().devices) return soft::kInvalidDevice;
+  soft::current_device = device;
+  return soft::kSuccess;
 }
 HIP_ENTRY int hipMalloc(void** address, size_t bytes) {
   HIP_ENTER("hipMalloc");

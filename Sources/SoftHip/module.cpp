@@ -18,6 +18,7 @@ int load_module(const char* image, uint32_t wave, std::unique_ptr<Module>& modul
     return kInvalidImage;
   }
   auto loaded = std::make_unique<Module>();
+  loaded->device = current_device;
   while (std::getline(lines, line)) {
     std::istringstream words(line);
     std::string what;
@@ -47,6 +48,7 @@ int load_module(const char* image, uint32_t wave, std::unique_ptr<Module>& modul
         if (c != '-') kernel.read_only.push_back(c == 'r');
       }
       kernel.module = loaded->module;
+      kernel.device = loaded->device;
       loaded->kernels[kernel.name] = kernel;
     }
   }

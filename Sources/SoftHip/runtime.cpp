@@ -13,7 +13,8 @@ namespace {
 Settings read_settings() {
   Settings s;
   const char* text = std::getenv("TILEWRIGHT_SOFT_HIP");
-  std::istringstream entries(text == nullptr ? "" : text);
+  s.text = text == nullptr ? "" : text;
+  std::istringstream entries(s.text);
   for (std::string entry; std::getline(entries, entry, ',');) {
     const size_t equals = entry.find('=');
     if (equals == std::string::npos) continue;
@@ -60,7 +61,10 @@ Runtime::Runtime() {
 
 void Runtime::configure() {
   std::lock_guard<std::mutex> lock(mutex_);
-  settings_ = read_settings();
+  const Settings settings = read_settings();
+  const bool in_use = !streams_.empty() && sticky_ == 0 && settings_.hang_after == 0;
+  if (in_use && settings.text == settings_.text) return;
+  settings_ = settings;
   calls_.clear();
   launches_ = 0;
   generation_++;
@@ -98,7 +102,7 @@ int Runtime::allocate(void** address, size_t bytes) {
   void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (memory == nullptr) return kOutOfMemory;
   std::memset(memory, 0xff, bytes);  // NaN: memory of a GPU holds anything at first
-  allocations_[reinterpret_cast<uint64_t>(memory)] = bytes;
+  allocations_[reinterpret_cast<uint64_t>(memory)] = {bytes, current_device};
   allocated_ += bytes;
   *address = memory;
   return kSuccess;
@@ -113,7 +117,7 @@ int Runtime::release(void* address) {
   });
   const auto found = allocations_.find(reinterpret_cast<uint64_t>(address));
   if (found == allocations_.end()) return kInvalidValue;
-  allocated_ -= found->second;
+  allocated_ -= found->second.bytes;
   allocations_.erase(found);
   std::free(address);
   return kSuccess;
@@ -127,13 +131,14 @@ size_t Runtime::free_bytes() {
 Stream* Runtime::create_stream() {
   std::lock_guard<std::mutex> lock(mutex_);
   streams_.push_back(std::make_unique<Stream>());
+  streams_.back()->device = current_device;
   return streams_.back().get();
 }
 
 int Runtime::destroy_stream(Stream* stream) {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = std::find_if(streams_.begin(), streams_.end(), [&](const auto& s) { return s.get() == stream; });
-  if (found == streams_.end()) return kInvalidHandle;
+  if (found == streams_.end() || stream->device != current_device) return kInvalidHandle;
   streams_.erase(found);
   return kSuccess;
 }
@@ -148,6 +153,7 @@ int Runtime::push(Stream* stream, Operation operation) {
 }
 
 int Runtime::record(Event* event, Stream* stream) {
+  if (stream->device != current_device) return kInvalidHandle;
   auto mark = std::make_shared<Mark>();
   event->mark = mark;
   return push(stream, {[this, mark] {
@@ -176,6 +182,7 @@ int Runtime::launch(Stream* stream, Launch launch) {
   }
   const uint32_t most = launch.kernel->max_threads != 0 ? launch.kernel->max_threads : 1024;
   if (threads > most || launch.shared_bytes > 65536) return kInvalidConfiguration;
+  if (stream->device != current_device || launch.kernel->device != current_device) return kInvalidHandle;
   if (launch.argument_bytes < 8 * launch.kernel->read_only.size()) return kInvalidValue;
   if (stream->capture != nullptr) {
     stream->capture->launches.push_back(std::move(launch));
@@ -186,6 +193,7 @@ int Runtime::launch(Stream* stream, Launch launch) {
 }
 
 int Runtime::replay(Stream* stream, const Graph& graph) {
+  if (stream->device != current_device) return kInvalidHandle;
   for (const Launch& one : graph.launches) {
     auto shared = std::make_shared<Launch>(one);
     push(stream, {[this, shared] { execute(*shared); }, nullptr});
@@ -243,9 +251,9 @@ bool Runtime::bind(const Launch& launch, std::vector<simt_binding>& bindings) {
     auto found = allocations_.upper_bound(pointer);
     if (found == allocations_.begin()) return false;
     --found;
-    if (pointer > found->first + found->second) return false;
+    if (pointer > found->first + found->second.bytes || found->second.device != launch.kernel->device) return false;
     b.data = reinterpret_cast<void*>(found->first);
-    b.size = found->second;
+    b.size = found->second.bytes;
     b.offset = pointer - found->first;
     b.flags = launch.kernel->read_only[i] ? SIMT_BUFFER_READ_ONLY : 0;
     const auto owner = owners.emplace(found->first, i);

@@ -41,6 +41,8 @@ struct Settings {
   uint32_t wave = 32;
   int compute_units = 4;
   uint64_t memory = 1ull << 30;
+  /// What was read.
+  std::string text;
   /// Microseconds that every launch takes at least, so that work is in flight.
   int slow = 0;
   /// Order in which streams that could go on do so.
@@ -58,6 +60,7 @@ struct Settings {
 struct Kernel {
   std::string name;
   simt_module* module = nullptr;
+  int device = 0;
   uint32_t max_threads = 0;
   /// Per pointer argument, whether the kernel may only read behind it; a struct by value follows.
   std::vector<bool> read_only;
@@ -65,6 +68,7 @@ struct Kernel {
 
 struct Module {
   simt_module* module = nullptr;
+  int device = 0;
   std::map<std::string, Kernel> kernels;
   ~Module() { simt_unload(module); }
 };
@@ -97,14 +101,25 @@ struct Graph {
 };
 
 struct Stream {
+  int device = 0;
   std::deque<Operation> operations;
   std::unique_ptr<Graph> capture;
 };
+
+/// An allocation.
+struct Memory {
+  uint64_t bytes = 0;
+  int device = 0;
+};
+
+/// The calling thread's device. What belongs to another one is refused, where a real driver would do so.
+inline thread_local int current_device = 0;
 
 class Runtime {
  public:
   static Runtime& get();
 
+  /// Reads the settings; a device in use goes on as it is, unless they changed.
   void configure();
   const Settings& settings() const { return settings_; }
   /// What an entry point has to return before it does anything: an injected failure, or the device's own.
@@ -140,8 +155,8 @@ class Runtime {
   /// An operation is under way.
   bool running_ = false;
   std::map<std::string, int> calls_;
-  /// Begin and size of every allocation.
-  std::map<uint64_t, uint64_t> allocations_;
+  /// By address.
+  std::map<uint64_t, Memory> allocations_;
   uint64_t allocated_ = 0, random_ = 1;
   std::vector<std::unique_ptr<Stream>> streams_;
   int launches_ = 0, sticky_ = 0;

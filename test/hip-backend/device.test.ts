@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { DeviceBuffer } from '../../ts/device/buffer.ts';
 import { CommandList, type Launch, launch } from '../../ts/device/command-list.ts';
 import type { Device } from '../../ts/device/device.ts';
-import { hasClang, openSoft, scale } from './support.ts';
+import { hasClang, openSoft, scale, twin } from './support.ts';
 
 const floats = (device: Device, values: readonly number[]) => {
   const buffer = device.buffer(4 * values.length);
@@ -174,6 +174,30 @@ describe.runIf(hasClang)('A HIP device', () => {
     }
   });
 
+  it('has nothing on its way to memory that a failed copy of a file gave back', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tilewright-'));
+    try {
+      const path = join(folder, 'weights');
+      for (let seed = 1; seed <= 6; seed++) {
+        await using device = openSoft({ seed, slow: 20_000 });
+        await writeFile(path, Buffer.alloc(2 ** 23, 7));
+        const mapping = device.map(path);
+        await truncate(path, 2 ** 22 + 7);
+        // The device is busy while the first chunk waits and the second one fails.
+        const [x, y] = [device.buffer(4), device.buffer(4)];
+        await device.submit([times(x, y, 1)]);
+        const busy = device.submit([times(x, y, 2)]);
+        await expect(device.loadMapped(mapping, 0, 2 ** 23)).rejects.toMatchObject({ code: 'ERR_FILE' });
+        const back = new Uint8Array(2 ** 23);
+        device.buffer(2 ** 23).read(back);
+        expect(back.indexOf(7)).toBe(-1);
+        await busy;
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it('leaves out launches of empty problems, with times in their place', async () => {
     await using device = openSoft();
     const x = floats(device, [1]);
@@ -213,14 +237,53 @@ describe.runIf(hasClang)('A HIP device', () => {
     expect(() => recorded.submit()).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
   });
 
-  it('launches a recorded list piece by piece where the driver cannot capture it', async () => {
-    await using device = openSoft({ fail: 'hipStreamBeginCapture:1:801' });
+  it.each([
+    'hipStreamBeginCapture:1:801',
+    'hipModuleLaunchKernel:2:1',
+    'hipStreamEndCapture:1:901',
+    'hipGraphInstantiate:1:2',
+  ])('launches a recorded list piece by piece where the driver cannot capture it: %s', async (fail) => {
+    await using device = openSoft({ fail });
     const x = floats(device, [1, 2]);
-    const y = device.buffer(8);
-    using recorded = device.record([times(x, y, 4)]);
-    await expect(recorded.submit()).rejects.toMatchObject({ code: 'ERR_NATIVE_FAILURE' });
-    await recorded.submit();
-    expect(read(y)).toEqual([4, 8]);
+    const [y, z] = [device.buffer(8), device.buffer(8)];
+    using recorded = device.record([times(x, y, 4), times(y, z, 5)]);
+    for (const factor of [1, 3]) {
+      x.write(new Uint8Array(Float32Array.of(factor, 2).buffer));
+      await recorded.submit();
+      expect(read(z)).toEqual([20 * factor, 40]);
+    }
+  });
+
+  it('may be opened several times, and beside another GPU', async () => {
+    const devices = [0, 1, 1].map((device) => openSoft({ devices: 2, slow: 100 }, { device }));
+    const work = devices.map((device, i) => {
+      const y = device.buffer(8);
+      const list = [times(floats(device, [i, 2]), y, 3)];
+      return { device, y, list, recorded: device.record(list) };
+    });
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(work.flatMap(({ device, list, recorded }) => [device.submit(list), recorded.submit()]));
+      expect(work.map(({ y }) => read(y))).toEqual(work.map((_, i) => [3 * i, 6]));
+    }
+    // What the first one leaves behind is its own.
+    const last = work[1]!.recorded.submit();
+    await devices[0]!.dispose();
+    await last;
+    work[0]!.recorded.dispose();
+    await work[2]!.device.submit(work[2]!.list);
+    for (const device of devices) await device.dispose();
+  });
+
+  it('tells functions of one name apart by their kernels', async () => {
+    await using device = openSoft();
+    const x = floats(device, [1, 2]);
+    const [y, z] = [device.buffer(8), device.buffer(8)];
+    const twice = launch(twin, { buffers: { x: at(x), y: at(z) }, constants: {}, params: { count: 2, factor: 5 } });
+    await device.submit([times(x, y, 5), twice]);
+    expect([read(y), read(z)]).toEqual([
+      [5, 10],
+      [10, 20],
+    ]);
   });
 
   it('stops between launches when it is told to', async () => {

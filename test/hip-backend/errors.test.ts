@@ -6,10 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { ObjectFolder, targetFor } from '../../ts/backends/hip/objects.ts';
+import type { HipOptions } from '../../ts/backends/hip/options.ts';
 import { openDevice } from '../../ts/backends/open.ts';
 import { launch } from '../../ts/device/command-list.ts';
 import type { Device } from '../../ts/device/device.ts';
-import { astray, hasClang, openSoft, scale } from './support.ts';
+import { astray, hasClang, openSoft, scale, softObjects } from './support.ts';
 
 const COUNT = 64;
 /** A launch on buffers of its own. */
@@ -35,10 +36,23 @@ describe('Without a GPU', () => {
     expect(device.backend).toBe('cpu');
   });
 
-  it('options that are wrong are refused', async () => {
-    await expect(openDevice({ backend: 'hip', hip: { timeoutSeconds: 0 } })).rejects.toMatchObject({
-      code: 'ERR_INVALID_ARGUMENT',
-    });
+  it.each([
+    ...[
+      { timeoutSeconds: 0 },
+      { timeoutSeconds: '5' },
+      { device: -1 },
+      { device: 1.5 },
+      { device: '0' },
+      { device: null },
+    ],
+    ...[{ driver: 5 }, { driver: null }, { objects: {} }, { objects: null }, null, 'gpu'],
+  ])('options that are wrong are refused, and not taken for a missing GPU: %j', async (hip) => {
+    for (const backend of ['hip', 'auto'] as const) {
+      await expect(openDevice({ backend, hip: hip as HipOptions })).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining('`hip'),
+      });
+    }
   });
 
   it('an architecture runs its own code objects, or on NVIDIA older ones', () => {
@@ -62,7 +76,7 @@ describe('Without a GPU', () => {
       expect([objects.has(kernel, 'gfx906'), objects.has(kernel, 'gfx90a')]).toEqual([true, false]);
       const request = { kernel, format: null, entry: 'scale' };
       expect(Buffer.from(await objects.find(request, 'gfx1100').bytes()).toString()).toBe('code');
-      expect(() => objects.find(request, 'gfx906').bytes()).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+      await expect(objects.find(request, 'gfx906').bytes()).rejects.toMatchObject({ code: 'ERR_FILE' });
       expect(() => objects.find({ ...request, entry: 'other' }, 'gfx906')).toThrow(
         expect.objectContaining({ code: 'ERR_KERNEL_UNKNOWN' }),
       );
@@ -139,6 +153,51 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
     await device.submit([work(device)]);
   });
 
+  it('reports a symbol that a code object lacks', async () => {
+    await using device = openSoft();
+    await expect(device.submit([work(device, { ...scale, entry: () => 'ghost' })])).rejects.toMatchObject({
+      code: 'ERR_KERNEL_UNKNOWN',
+      details: { call: 'hipModuleGetFunction', error: 500 },
+    });
+  });
+
+  it.each([
+    ['is empty', 0],
+    ['is cut short', 63],
+    ['is cut short', 900],
+  ])('gives the driver no code object that %s', async (problem, length) => {
+    // A header of an ELF file with sections at byte 832.
+    const image = new Uint8Array(1024);
+    image.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
+    image.set([0x40, 0x03], 0x28);
+    image.set([64, 0, 3, 0], 0x3a);
+    const objects = { ...softObjects, find: () => ({ key: 'own', bytes: () => image.subarray(0, length) }) };
+    await using device = openSoft({}, { objects });
+    await expect(device.submit([work(device)])).rejects.toMatchObject({
+      code: 'ERR_KERNEL_UNKNOWN',
+      message: expect.stringContaining(problem),
+    });
+  });
+
+  it.each([
+    ['ERR_BACKEND_UNAVAILABLE', 'hipStreamCreateWithFlags', 46],
+    ['ERR_BACKEND_UNAVAILABLE', 'hipDeviceGet', 803],
+  ])('says %s when %s returns %d as it is opened', (code, call, status) => {
+    expect(() => openSoft({ fail: `${call}:1:${status}` })).toThrow(expect.objectContaining({ code }));
+  });
+
+  it.each([
+    ['ERR_KERNEL_UNKNOWN', 'hipModuleLoadData', 303, false],
+    ['ERR_KERNEL_UNKNOWN', 'hipModuleLoadData', 222, false],
+    ['ERR_OUT_OF_MEMORY', 'hipModuleLoadData', 2, false],
+    ['ERR_KERNEL_LAUNCH', 'hipModuleLaunchKernel', 98, false],
+    ['ERR_NATIVE_FAILURE', 'hipModuleLaunchKernel', 714, true],
+    ['ERR_NATIVE_FAILURE', 'hipModuleLaunchKernel', 12345, false],
+  ])('says %s when %s returns %d', async (code, call, error, lost) => {
+    await using device = openSoft({ fail: `${call}:1:${error}` });
+    await expect(device.submit([work(device)])).rejects.toMatchObject({ code, details: { call, error, lost } });
+  });
+
   it('is lost after a kernel that goes astray: whatever follows says so', async () => {
     await using device = openSoft();
     const lost = { code: 'ERR_NATIVE_FAILURE', details: { name: 'hipErrorIllegalAddress', lost: true } };
@@ -160,6 +219,16 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
         reason: { code: 'ERR_NATIVE_FAILURE', details: { lost: true } },
       });
     }
+  });
+
+  it('is lost in the middle of a replay', async () => {
+    await using device = openSoft({ lost: 5 });
+    const own = work(device);
+    using recorded = device.record([own, own, own]);
+    await recorded.submit();
+    const lost = { code: 'ERR_NATIVE_FAILURE', details: { lost: true } };
+    await expect(recorded.submit()).rejects.toMatchObject(lost);
+    await expect(recorded.submit()).rejects.toMatchObject(lost);
   });
 
   it('waits for a kernel that does not end for so long and no longer', async () => {
@@ -191,7 +260,7 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
 
   it('fails submissions beyond its queue with ERR_QUEUE_FULL', async () => {
     // Long enough for all to be submitted before the first one counts as lost, also on a busy machine.
-    const device = openSoft({ hang: 1 }, { timeoutSeconds: 5 });
+    const device = openSoft({ hang: 1 }, { timeoutSeconds: 2 });
     const one = work(device);
     await device.submit([one]);
     const results = await Promise.allSettled(Array.from({ length: 4200 }, () => device.submit([one])));

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { requireUnit } from '../../scripts/hip/units.ts';
-import { HipBackend, type HipOptions } from '../../ts/backends/hip/hip.ts';
+import { HipBackend } from '../../ts/backends/hip/hip.ts';
 import type { CodeObjects, ObjectRequest } from '../../ts/backends/hip/objects.ts';
+import type { HipOptions } from '../../ts/backends/hip/options.ts';
 import { Device } from '../../ts/device/device.ts';
 import { ceilDiv, declareHipKernel, formatDefines } from '../../ts/kernels/hip/declare.ts';
 import { formatFinding } from '../../ts/testbed/check.ts';
@@ -35,11 +36,13 @@ const tryOut = (id: number, name: string) =>
 /** y = factor * x + bias */
 export const scale = tryOut(9000, 'scale');
 export const astray = tryOut(9001, 'astray');
+/** y = 2 * factor * x + bias, by a function that is called `scale`, too. */
+export const twin = { ...scale, id: 9002, name: 'twin', format: () => 'twice' };
 
 /** HIP kernels compiled by the test bed when they are first asked for. */
 export const softObjects: CodeObjects = {
   targets: TARGETS,
-  kernels: [scale, astray] as unknown as NonNullable<CodeObjects['kernels']>,
+  kernels: [scale, astray, twin] as unknown as NonNullable<CodeObjects['kernels']>,
   has: (kernel, target) => kernel.runsOn(target),
   find({ kernel, format }: ObjectRequest, target) {
     const own = kernel.source === 'kernels.hip';

@@ -2,7 +2,8 @@ import type { Backend, BackendName } from '../device/backend.ts';
 import { Device } from '../device/device.ts';
 import { TilewrightError } from '../errors.ts';
 import { CpuBackend, type CpuOptions } from './cpu/cpu.ts';
-import { HipBackend, type HipOptions } from './hip/hip.ts';
+import { HipBackend } from './hip/hip.ts';
+import type { HipOptions } from './hip/options.ts';
 import { MetalBackend, type MetalOptions } from './metal/metal.ts';
 
 export interface OpenDeviceOptions extends CpuOptions {
@@ -29,6 +30,9 @@ const AUTOMATIC: readonly BackendName[] = process.platform === 'darwin' ? ['meta
  * @throws ERR_NATIVE_MISSING if the package's native binary is not there.
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
+  if (typeof options !== 'object' || options === null) {
+    throw new TilewrightError('ERR_INVALID_ARGUMENT', `openDevice() takes an object with options, not ${options}.`);
+  }
   const backend = options.backend ?? 'auto';
   if (backend !== 'auto') {
     if (!Object.hasOwn(OPENERS, backend)) {

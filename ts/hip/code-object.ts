@@ -1,6 +1,7 @@
 // What an AMD code object says about its kernels: the ELF note "AMDGPU" holds MessagePack (LLVM, "AMDGPU Code Object
 // V3 to V5 Metadata").
 import { decode } from '@msgpack/msgpack';
+import { readSections } from './elf.ts';
 
 export interface KernelResources {
   readonly name: string;
@@ -44,17 +45,9 @@ export function readCodeObject(bytes: Uint8Array): readonly KernelResources[] {
 /** The description of the AMDGPU note. */
 function findNote(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.byteLength < 64 || view.getUint32(0) !== 0x7f454c46 || bytes[4] !== 2 || bytes[5] !== 1) {
-    throw new RangeError('a code object is a 64-bit little-endian ELF file');
-  }
-  const sections = Number(view.getBigUint64(0x28, true));
-  const size = view.getUint16(0x3a, true);
-  for (let i = 0; i < view.getUint16(0x3c, true); i++) {
-    const header = sections + i * size;
-    if (view.getUint32(header + 4, true) !== SHT_NOTE) continue;
-    let at = Number(view.getBigUint64(header + 0x18, true));
-    const end = at + Number(view.getBigUint64(header + 0x20, true));
-    while (at + 12 <= end) {
+  for (const { type, offset, size } of readSections(bytes)) {
+    if (type !== SHT_NOTE) continue;
+    for (let at = offset; at + 12 <= offset + size; ) {
       const nameBytes = view.getUint32(at, true);
       const length = view.getUint32(at + 4, true);
       const from = at + 12 + Math.ceil(nameBytes / 4) * 4;

@@ -9,6 +9,7 @@ import type {
 } from '../../device/backend.ts';
 import type { Launch } from '../../device/command-list.ts';
 import { TilewrightError } from '../../errors.ts';
+import { imageProblem } from '../../hip/elf.ts';
 import { HIP_KERNELS } from '../../kernels/hip/catalogue.ts';
 import {
   loadNative,
@@ -24,21 +25,8 @@ import {
 import { hipElementwise } from './elementwise.ts';
 import { encodeLaunches, type ReadyLaunch } from './encode.ts';
 import { type CodeObjects, ObjectFolder, targetFor } from './objects.ts';
+import { checkOptions, type HipOptions } from './options.ts';
 import { type HipLimits, type PreparedLaunch, prepareLaunch } from './prepare.ts';
-
-export interface HipOptions {
-  /**
-   * The driver's library, a path or a name; defaults to TILEWRIGHT_GPU_DRIVER, else to AMD's (libamdhip64.so.7, .6, .5)
-   * and NVIDIA's (libcuda.so.1), whichever has a device.
-   */
-  readonly driver?: string | undefined;
-  /** Which of the driver's devices, counted from 0. Defaults to 0. */
-  readonly device?: number | undefined;
-  /** Seconds after which a command list that has not ended counts as lost, 1 to 86400. Defaults to 120. */
-  readonly timeoutSeconds?: number | undefined;
-  /** Code objects; defaults to those of the package. */
-  readonly objects?: CodeObjects | undefined;
-}
 
 class HipMemory implements BackendMemory {
   readonly native: NativeGpuBuffer;
@@ -142,20 +130,15 @@ export class HipBackend implements Backend {
   readonly #objects: CodeObjects;
   readonly #limits: HipLimits;
   readonly #modules = new Map<string, Promise<number>>();
-  /** By symbol: the function's number in the driver. */
+  /** By `PreparedLaunch.key`: the function's number in the driver. */
   readonly #functions = new Map<string, number>();
   /** Command lists that wait for code objects to be loaded; later ones must not overtake them. */
   #loading: Promise<unknown> | null = null;
 
-  /** @throws ERR_BACKEND_UNAVAILABLE with what was looked for; ERR_NATIVE_MISSING */
+  /** @throws ERR_BACKEND_UNAVAILABLE with what was looked for; ERR_NATIVE_MISSING, ERR_INVALID_ARGUMENT */
   constructor(options: HipOptions = {}) {
+    checkOptions(options);
     const { device = 0, timeoutSeconds = 120 } = options;
-    if (!Number.isInteger(timeoutSeconds) || timeoutSeconds < 1 || timeoutSeconds > 86400) {
-      throw new TilewrightError(
-        'ERR_INVALID_ARGUMENT',
-        `timeoutSeconds must be a whole number from 1 to 86400, not ${timeoutSeconds}.`,
-      );
-    }
     const driver = options.driver ?? process.env.TILEWRIGHT_GPU_DRIVER;
     this.#addon = loadNative();
     this.#gpu = openGpu(this.#addon, driver ? [driver] : [], device, timeoutSeconds);
@@ -264,7 +247,7 @@ export class HipBackend implements Backend {
 
   #ready(prepared: readonly (readonly [Launch, PreparedLaunch | null])[]): ReadyLaunch[] {
     return prepared.flatMap(([launch, own]) =>
-      own === null ? [] : [{ launch, prepared: own, function: this.#functions.get(own.entry)! }],
+      own === null ? [] : [{ launch, prepared: own, function: this.#functions.get(own.key)! }],
     );
   }
 
@@ -273,7 +256,7 @@ export class HipBackend implements Backend {
     timed: boolean,
     encode: () => Start,
   ): BackendRun {
-    const missing = prepared.flatMap(([, own]) => (own !== null && !this.#functions.has(own.entry) ? [own] : []));
+    const missing = prepared.flatMap(([, own]) => (own !== null && !this.#functions.has(own.key) ? [own] : []));
     let cancelled = false;
     let id: number | null = null;
     const go = (): BackendRun['done'] => {
@@ -329,21 +312,38 @@ export class HipBackend implements Backend {
 
   async #load(missing: readonly PreparedLaunch[]): Promise<void> {
     for (const own of missing) {
-      if (this.#functions.has(own.entry)) continue;
-      const { key, bytes } = this.#objects.find(own, this.target);
-      let module = this.#modules.get(key);
+      if (this.#functions.has(own.key)) continue;
+      const object = this.#objects.find(own, this.target);
+      let module = this.#modules.get(object.key);
       if (module === undefined) {
-        module = Promise.resolve(bytes()).then((image) => this.#gpu.load(image));
-        this.#modules.set(key, module);
-        module.catch(() => this.#modules.delete(key));
+        module = this.#loadModule(object);
+        this.#modules.set(object.key, module);
+        module.catch(() => this.#modules.delete(object.key));
       }
-      const loaded = await module.catch((error) => {
-        throw nativeError(error);
-      });
+      const loaded = await module;
       this.#functions.set(
-        own.entry,
+        own.key,
         nativeCall(() => this.#gpu.function(loaded, own.entry)),
       );
+    }
+  }
+
+  async #loadModule({ key, bytes }: ReturnType<CodeObjects['find']>): Promise<number> {
+    const image = await bytes();
+    const problem = imageProblem(image);
+    if (problem !== null) {
+      throw new TilewrightError(
+        'ERR_KERNEL_UNKNOWN',
+        `The code object ${key} is damaged: ${problem}. Install it anew.`,
+        {
+          details: { object: key, target: this.target },
+        },
+      );
+    }
+    try {
+      return await this.#gpu.load(image);
+    } catch (error) {
+      throw nativeError(error);
     }
   }
 

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { brotliDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { brotliDecompress } from 'node:zlib';
 import { TilewrightError } from '../../errors.ts';
 import type { AnyHipKernel } from '../../kernels/hip/declare.ts';
 import { packageRoot } from '../native.ts';
@@ -114,10 +116,12 @@ export class ObjectFolder implements CodeObjects {
   }
 }
 
-function readObject(path: string): Uint8Array {
+const unpack = promisify(brotliDecompress);
+
+async function readObject(path: string): Promise<Uint8Array> {
   try {
-    const bytes = readFileSync(path);
-    return path.endsWith('.br') ? brotliDecompressSync(bytes) : bytes;
+    const bytes = await readFile(path);
+    return path.endsWith('.br') ? await unpack(bytes) : bytes;
   } catch (error) {
     throw new TilewrightError('ERR_FILE', `Cannot read the code object ${path}: ${(error as Error).message}.`, {
       details: { path },
@@ -138,7 +142,8 @@ function readManifest(path: string): readonly ManifestEntry[] {
   }
   const isEntry = (value: unknown): value is ManifestEntry => {
     const { file, target, kernels } = (value ?? {}) as Partial<ManifestEntry>;
-    return typeof file === 'string' && typeof target === 'string' && Array.isArray(kernels);
+    const named = Array.isArray(kernels) && kernels.every((kernel) => typeof kernel?.name === 'string');
+    return typeof file === 'string' && typeof target === 'string' && named;
   };
   if (Array.isArray(manifest) && manifest.every(isEntry)) return manifest;
   throw new TilewrightError('ERR_FILE', `${path} is no list of code objects with file, target and kernels.`, {

@@ -17,6 +17,8 @@ export interface PreparedLaunch {
   readonly format: string | null;
   /** Symbol in the code object. */
   readonly entry: string;
+  /** Names the function: kernels of different files may have symbols of one name. */
+  readonly key: string;
   readonly grid: LaunchGeometry['threadgroups'];
   readonly block: LaunchGeometry['threads'];
   readonly sharedBytes: number;
@@ -58,8 +60,9 @@ export function prepareLaunch(launch: Launch, limits: HipLimits): PreparedLaunch
       sharedBytes,
     });
   }
+  const [format, entry] = [kernel.format(constants), kernel.entry(constants)];
   return {
-    ...{ kernel, format: kernel.format(constants), entry: kernel.entry(constants) },
+    ...{ kernel, format, entry, key: `${kernel.name} ${entry}` },
     ...{ grid: threadgroups, block: threads, sharedBytes },
   };
 }
