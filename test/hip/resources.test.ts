@@ -56,7 +56,10 @@ describeWhere(hasCompiler ? null : 'clang++-19 and ld.lld-19', 'compiled GPU ker
       const printed = [...readFileSync(path, 'utf8').matchAll(/^; Occupancy: (\d+)$/gm)].map(([, waves]) =>
         Number(waves),
       );
-      const own = kernels.map(({ vgpr, maxThreads }) => occupancy(target, vgpr!, 0, maxThreads!).waves);
+      const own = kernels.map(({ vgpr, sgpr, maxThreads }) => {
+        const taken = { vgpr: vgpr!, sgpr: sgpr!, lds: 0, threads: maxThreads! };
+        return occupancy(target, taken).waves;
+      });
       expect(own.toSorted(), file).toEqual(printed.toSorted());
     }
   });
@@ -85,9 +88,17 @@ describe('resource tables', () => {
     }
   });
 
+  it('count the scalar registers of GPUs whose waves share them', () => {
+    const taken = { vgpr: 24, sgpr: 102, lds: 0, threads: 64 };
+    expect(occupancy('gfx906', taken)).toEqual({ waves: 7, limit: 'registers' });
+    expect(occupancy('gfx90a', taken)).toEqual({ waves: 7, limit: 'registers' });
+    expect(occupancy('gfx1100', taken)).toEqual({ waves: 16, limit: 'slots' });
+  });
+
   it('make a complaint of everything that got worse', () => {
     const good = row('gfx906', 'gemv_q4_k_c1_r1');
     expect(complaints({ ...good, vgpr: good.vgpr + 1 }, good)).toEqual([`vgpr ${good.vgpr + 1}, was ${good.vgpr}`]);
+    expect(complaints({ ...good, sgpr: good.sgpr + 1 }, good)).toHaveLength(1);
     expect(complaints({ ...good, rounds: 2 }, good)).toHaveLength(1);
     expect(complaints({ ...good, valu: good.valu! + 0.125 }, good)).toHaveLength(1);
     expect(complaints({ ...good, scratch: 4, spills: 1 }, good)).toHaveLength(1);

@@ -30,8 +30,8 @@ export function laneWeights(kernel: string): number | null {
 }
 
 export function resourceRow(target: string, kernel: KernelResources, loop: LoopCount | null): ResourceRow {
-  const { waves, limit } = occupancy(target, kernel.vgpr, kernel.lds, kernel.maxThreads);
   const { name, vgpr, agpr, sgpr, lds, scratch, spills } = kernel;
+  const { waves, limit } = occupancy(target, { vgpr, sgpr, lds, threads: kernel.maxThreads });
   const weights = laneWeights(name);
   const row = { kernel: name, vgpr, agpr, sgpr, lds, scratch, spills, waves, limit };
   if (weights === null || loop === null) return row;
@@ -72,7 +72,7 @@ export function complaints(row: ResourceRow, committed: ResourceRow | undefined)
   if (row.scratch > 0 || row.spills > 0) found.push(`${row.spills} spills, ${row.scratch} bytes of scratch`);
   if (row.lds > LDS_BYTES) found.push(`${row.lds} bytes of LDS`);
   if (committed === undefined) return [...found, 'is not in the table'];
-  for (const column of ['vgpr', 'agpr', 'lds', ...LOOP_COLUMNS] as const) {
+  for (const column of ['vgpr', 'agpr', 'sgpr', 'lds', ...LOOP_COLUMNS] as const) {
     const [now, before] = [row[column] ?? 0, committed[column] ?? 0];
     if (now > before) found.push(`${column} ${now}, was ${before}`);
   }
