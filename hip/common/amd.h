@@ -2,6 +2,11 @@
 // v_permlanex16 is not marked convergent in LLVM 19 and may be sunk into a divergent branch.
 #pragma once
 
+/// RDNA GPUs with 1536 registers per lane, not 1024: 16 waves of 96 registers (ts/hip/occupancy.ts has them all).
+#if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1151__) || defined(__gfx1200__) || defined(__gfx1201__)
+#define TW_MANY_REGISTERS 1
+#endif
+
 namespace tw {
 
 TW_DEVICE u32 thread_x() {

@@ -1,29 +1,17 @@
 // The one GEMV: out[m, n] for up to C rows of 8-bit activations and R rows of block-quantized weights per wave. A lane
-// takes a part of 32 weights (formats/format.h) of each row per step, and the wave as many parts side by side as it has
-// lanes; sums stay in registers until the end of the row, so nothing limits k. Waves that share outputs take turns
-// along k and add their sums through LDS once.
+// takes a part of 32 weights of each row per step, or a run of 16 (gemv_lanes.h), and the wave as many side by side as
+// it has lanes; sums stay in registers until the end of the row, so nothing limits k. Waves that share outputs take
+// turns along k and add their sums through LDS once.
 //
 // What is the same in all lanes (pointers, and their steps along k) stays in scalar registers, what differs is one
 // offset per stream that never changes: the loop has next to no vector instructions for addresses.
 #pragma once
-#include "../formats/formats.h"
 #include "../generated/hip_matmul.h"
 #include "batch.h"
 #include "epilogue.h"
-#include "q8.h"
+#include "gemv_lanes.h"
 
 namespace tw {
-
-/// The activations of one part, of one column.
-struct Q8Part {
-  u32x4 codes[2];
-  u32x2 records;
-  TW_MEMBER void load(const u8* block, u32 codes_at, u32 records_at) {
-    codes[0] = load_u128<16>(block + q8_codes, codes_at);
-    codes[1] = load_u128<16>(block + q8_codes + 128, codes_at);
-    records = load_u64<8>(block, records_at);
-  }
-};
 
 /// The format as a wave of R rows sees it: what it is, but for two that NVIDIA's compiler schedules better otherwise.
 /// Loads that it may move are put off until they are waited for (30 instead of 21 µs for four rows of Q8_0 on an H200),
@@ -60,35 +48,6 @@ struct SeenRows<Q4_0, 1> {
 };
 #endif
 
-/// The weights of one part, decoded.
-struct Weights {
-  u32 codes[8];
-  float scale[2], min[2];
-};
-
-/// sum += weights · activations.
-template <class F>
-TW_DEVICE void multiply(const Weights& w, const Q8Part& a, float& sum) {
-  i32 dots[2] = {0, 0};
-  TW_UNROLL for (u32 i = 0; i < 8; i++) {
-    i32& dot = dots[F::one_scale ? 0 : i / 4];
-    dot = dot4(w.codes[i], a.codes[i / 4][i % 4], dot);
-  }
-  TW_UNROLL for (u32 i = 0; i < (F::one_scale ? 1 : 2); i++) {
-    float value = w.scale[i] * float(dots[i]);
-    if (F::has_min) {
-      const i32 codes = F::one_scale ? q8_sum(a.records[0]) + q8_sum(a.records[1]) : q8_sum(a.records[i]);
-      value -= w.min[i] * float(codes);
-    }
-    sum += q8_step(a.records[i]) * value;
-  }
-}
-
-/// Columns whose activations are asked for before the first is used. More would not fit the registers of a wave of
-/// which four run beside each other.
-template <u32 C>
-constexpr u32 columns_ahead = C < 4 ? C : 4;
-
 /// What a wave multiplies: R rows of weights, and as many of the gate, by C rows of activations.
 template <u32 C, u32 R, bool Gate>
 struct Streams {
@@ -107,31 +66,37 @@ template <class F, u32 C, u32 R, bool Gate, u32 Stride>
 TW_DEVICE bool multiply_rows(const Streams<C, R, Gate>& of, u32 wave, u32 k, u32 split_shift, float* partial,
                              Sums& result) {
   constexpr u32 streams = Streams<C, R, Gate>::count;
-  constexpr u32 ahead = columns_ahead<C>;
+  typedef typename LaneOf<F, C>::Lane Lane;
+  constexpr u32 early = Lane::early, ahead = Lane::ahead, lanes = q8_block / Lane::weights;
   const u32 lane = lane_id();
   const u32 split = 1u << split_shift;
   const u32 first = (wave & (split - 1)) * TW_WAVE + lane;
   const u32 step = TW_WAVE << split_shift;
-  const u32 part = first % F::parts;
+  const u32 place = first % Lane::per_block;
   // Offsets count up, and not the pointers: a 32-bit lane offset to a scalar base is an addressing mode of AMD GPUs,
   // but only where the widening to 64 bits cannot be moved out of the loop.
-  u32 weights_at = first / F::parts * F::bytes;
-  const u32 weights_step = step / F::parts * F::bytes;
-  u32 codes_at = first / 8 * Stride + first % 8 * 16;
-  u32 records_at = first / 8 * Stride + first % 8 * 8;
-  const u32 activations_step = step / 8 * Stride;
+  u32 weights_at = first / Lane::per_block * F::bytes;
+  const u32 weights_step = step / Lane::per_block * F::bytes, weights_end = k / F::block * F::bytes;
+  u32 codes_at = first / lanes * Stride + Lane::codes_at(first % lanes);
+  u32 records_at = first / lanes * Stride + Lane::records_at(first % lanes);
+  const u32 activations_step = step / lanes * Stride;
 
   float sums[streams][C] = {};
-  for (i32 left = i32(k / 32); i32(first) < left; left -= i32(step)) {
-    typename F::Raw raw[streams];
-    Q8Part column[ahead];
-    TW_UNROLL for (u32 s = 0; s < streams; s++) raw[s] = F::load(of.rows[s], weights_at, part);
-    TW_UNROLL for (u32 c = 0; c < ahead; c++) column[c].load(of.columns[c], codes_at, records_at);
+  while (weights_at < weights_end) {
+    typename Lane::Raw raw[streams];
+    typename Lane::Activations column[ahead];
+    TW_UNROLL for (u32 s = 0; s < streams; s++) raw[s] = Lane::load(of.rows[s], weights_at, place);
+    TW_UNROLL for (u32 c = 0; c < early; c++) column[c].load(of.columns[c], codes_at, records_at);
     schedule_barrier();
-    Weights w[streams];
-    TW_UNROLL for (u32 s = 0; s < streams; s++) F::decode(raw[s], part, w[s].codes, w[s].scale, w[s].min);
+    typename Lane::Weights w[streams];
+    TW_UNROLL for (u32 s = 0; s < streams; s++) Lane::decode(raw[s], place, w[s]);
+    if (early < ahead) {
+      schedule_barrier();
+      TW_UNROLL for (u32 c = early; c < ahead; c++) column[c].load(of.columns[c], codes_at, records_at);
+      schedule_barrier();
+    }
     TW_UNROLL for (u32 c = 0; c < C; c++) {
-      TW_UNROLL for (u32 s = 0; s < streams; s++) multiply<F>(w[s], column[c % ahead], sums[s][c]);
+      TW_UNROLL for (u32 s = 0; s < streams; s++) Lane::multiply(w[s], column[c % ahead], sums[s][c]);
       if (c + ahead < C) {
         schedule_barrier();
         column[c % ahead].load(of.columns[c + ahead], codes_at, records_at);

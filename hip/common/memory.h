@@ -73,12 +73,12 @@ struct Unaligned {
 template <u32 Align>
 TW_DEVICE u32 load_u32(const u8* base, u32 offset) {
   if (Align >= 4) return load_at<u32>(base, offset);
-  return load_u16<Align>(base, offset) | load_u16<Align>(base, offset + 2) << 16;
+  return load_u16<Align>(base, offset) | load_u16<Align>(base + 2, offset) << 16;
 }
 template <u32 Align>
 TW_DEVICE u32x2 load_u64(const u8* base, u32 offset) {
   if (Align >= 8) return load_at<u32x2>(base, offset);
-  if (Align >= 4) return u32x2{load_u32<4>(base, offset), load_u32<4>(base, offset + 4)};
+  if (Align >= 4) return u32x2{load_u32<4>(base, offset), load_u32<4>(base + 4, offset)};
   const Unaligned<2> u(base, offset);
   return u32x2{u.words[0], u.words[1]};
 }
@@ -86,7 +86,7 @@ template <u32 Align>
 TW_DEVICE u32x4 load_u128(const u8* base, u32 offset) {
   if (Align >= 16) return load_at<u32x4>(base, offset);
   if (Align >= 4) {
-    const u32x2 low = load_u64<Align>(base, offset), high = load_u64<Align>(base, offset + 8);
+    const u32x2 low = load_u64<Align>(base, offset), high = load_u64<Align>(base + 8, offset);
     return u32x4{low.x, low.y, high.x, high.y};
   }
   const Unaligned<4> u(base, offset);

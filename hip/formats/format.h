@@ -20,6 +20,10 @@
 //                    asks for the part of the block at byte `block` of `row`, in loads of 16 bytes where it can
 //   decode(raw, part, codes[8], scale[2], min[2])
 //
+// Formats of two scales have each run by itself as well, `second` or not, for lanes that take 16 weights:
+//   RawRun, load_run(row, block, part, second)
+//   decode_run(raw, part, second, codes[4], scale, min)
+//
 // The scalar meaning of each format stands in Sources/CpuKernels/formats.
 #pragma once
 #include "../common/memory.h"

@@ -33,6 +33,15 @@ struct Q2_K {
       codes[i + 4] = word >> 2 & 0x03030303u;
     }
   }
+  typedef Raw RawRun;
+  static TW_MEMBER Raw load_run(const u8* row, u32 block, u32 part, u32) { return load(row, block, part); }
+  static TW_MEMBER void decode_run(const Raw& raw, u32 part, u32 second, u32 codes[4], float& scale, float& min) {
+    const u32 both = raw.scales >> (8 * (part % 2) + 16 * second);
+    scale = times_f16(float(both & 15u), raw.d & 0xffffu);
+    min = times_f16(float(both >> 4 & 15u), raw.d >> 16);
+    const u32 pair = part / 2 % 2 * 4 + 2 * second;
+    TW_UNROLL for (u32 i = 0; i < 4; i++) codes[i] = raw.codes[i] >> pair & 0x03030303u;
+  }
 };
 
 /// w = d * (sc - 32) * (q - 4): the third bits stand in a plane of 32 bytes, bit s of byte l for weight l of the s-th
@@ -65,6 +74,19 @@ struct Q3_K {
       const u32 third = funnel_right(raw.plane[w], raw.plane[w], turn);
       codes[w] = (word & 0x03030303u) | (third & 0x04040404u);
       codes[w + 4] = (word >> 2 & 0x03030303u) | (third >> 1 & 0x04040404u);
+    }
+  }
+  typedef Raw RawRun;
+  static TW_MEMBER Raw load_run(const u8* row, u32 block, u32 part, u32) { return load(row, block, part); }
+  static TW_MEMBER void decode_run(const Raw& raw, u32 part, u32 second, u32 codes[4], float& scale, float& min) {
+    const u32 i = part / 2, byte = 8 * (part % 2) + 16 * second;
+    const u32 six = (raw.low >> (byte + i / 2 * 4) & 15u) | (raw.top >> (byte + 2 * i) & 3u) << 4;
+    scale = times_f16(float(six) - 32.0f, raw.d);
+    min = 4.0f * scale;
+    const u32 pair = i % 2 * 4 + 2 * second, turn = (2 * i + second + 30) % 32;
+    TW_UNROLL for (u32 w = 0; w < 4; w++) {
+      const u32 third = funnel_right(raw.plane[w], raw.plane[w], turn);
+      codes[w] = (raw.codes[w] >> pair & 0x03030303u) | (third & 0x04040404u);
     }
   }
 };

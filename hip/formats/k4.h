@@ -23,6 +23,18 @@ TW_DEVICE void k4_scales(u32x4 head, u32 part, float scale[2], float min[2]) {
   min[1] = times_f16(float(six_mins >> 8 & 0xffu), head.x >> 16);
 }
 
+/// The scale and min of one sub-block.
+TW_DEVICE void k4_scale(u32x4 head, u32 sub, float& scale, float& min) {
+  const u32 late = sub / 4, top = 8 + 2 * late;
+  const u32 bytes = sub % 4 * 0x0101u + 4 * late;
+  const u32 scales = permute_bytes(head.y, head.w, bytes);
+  const u32 mins = permute_bytes(head.z, head.w, bytes);
+  const u32 six_scale = (scales & 15u) | (scales >> top & 0x30u);
+  const u32 six_min = (mins >> 4 * late & 15u) | (mins >> top & 0x30u);
+  scale = times_f16(float(six_scale & 0xffu), head.x & 0xffffu);
+  min = times_f16(float(six_min & 0xffu), head.x >> 16);
+}
+
 struct Q4_K {
   enum : u32 { block = 256, bytes = 144, align = 16, parts = 8, step = 32 };
   enum : bool { has_min = true, one_scale = false };
@@ -39,6 +51,12 @@ struct Q4_K {
       codes[i] = raw.codes[i] & 0x0f0f0f0fu;
       codes[i + 4] = raw.codes[i] >> 4 & 0x0f0f0f0fu;
     }
+  }
+  typedef Raw RawRun;
+  static TW_MEMBER Raw load_run(const u8* row, u32 block, u32 part, u32) { return load(row, block, part); }
+  static TW_MEMBER void decode_run(const Raw& raw, u32 part, u32 second, u32 codes[4], float& scale, float& min) {
+    k4_scale(raw.head, part / 2 * 2 + second, scale, min);
+    TW_UNROLL for (u32 i = 0; i < 4; i++) codes[i] = raw.codes[i] >> 4 * second & 0x0f0f0f0fu;
   }
 };
 
@@ -62,6 +80,16 @@ struct Q5_K {
       const u32 fifth = funnel_right(raw.plane[i], raw.plane[i], turn);
       codes[i] = bit_select(0x0f0f0f0fu, raw.codes[i], fifth) & 0x1f1f1f1fu;
       codes[i + 4] = bit_select(0x0f0f0f0fu, raw.codes[i] >> 4, fifth >> 1) & 0x1f1f1f1fu;
+    }
+  }
+  typedef Raw RawRun;
+  static TW_MEMBER Raw load_run(const u8* row, u32 block, u32 part, u32) { return load(row, block, part); }
+  static TW_MEMBER void decode_run(const Raw& raw, u32 part, u32 second, u32 codes[4], float& scale, float& min) {
+    const u32 sub = part / 2 * 2 + second;
+    k4_scale(raw.head, sub, scale, min);
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      const u32 fifth = funnel_right(raw.plane[i], raw.plane[i], (sub + 28) % 32);
+      codes[i] = bit_select(0x0f0f0f0fu, raw.codes[i] >> 4 * second, fifth) & 0x1f1f1f1fu;
     }
   }
 };

@@ -33,6 +33,27 @@ struct Q6_K {
       codes[i + 4] = (raw.nibbles[i] >> 2 & 0x3c3c3c3cu) | (pairs << (2 - pair) & 0xc0c0c0c0u);
     }
   }
+  struct RawRun {
+    u32x4 nibbles, pairs;
+    i32 scale;
+    u32 d;
+  };
+  static TW_MEMBER RawRun load_run(const u8* row, u32 block, u32 part, u32 second) {
+    const u32 scales = block + 8 * (part / 4) + 4 * second + part % 4;
+    return {load_u128<2>(row, block + 16 * part), load_u128<2>(row + 128, block + 32 * (part / 4) + 16 * (part % 2)),
+            load_i8(row + 192, scales), load_u16<2>(row + 208, block)};
+  }
+  static TW_MEMBER void decode_run(const RawRun& raw, u32 part, u32 second, u32 codes[4], float& scale, float& min) {
+    scale = 0.25f * from_f16(raw.d) * float(raw.scale);
+    min = 0.0f;
+    // Rotations that bring the codes to the top of their bytes.
+    const u32 nibble = second != 0 ? 2 : 30, pair = 26 + part / 2 % 2 * 2 + 4 * second;
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      const u32 pairs = raw.pairs[i] ^ 0xaaaaaaaau;
+      codes[i] = (funnel_right(raw.nibbles[i], raw.nibbles[i], nibble) & 0x3c3c3c3cu) |
+                 (funnel_right(pairs, pairs, pair % 32) & 0xc0c0c0c0u);
+    }
+  }
 };
 
 }  // namespace tw

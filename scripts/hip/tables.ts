@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KernelResources } from '../../ts/hip/code-object.ts';
 import { countLoop } from '../../ts/hip/loop-count.ts';
-import { formatTable, laneWeights, parseTable, type ResourceRow, resourceRow } from '../../ts/hip/resources.ts';
+import { formatTable, gemvColumns, parseTable, type ResourceRow, resourceRow } from '../../ts/hip/resources.ts';
 import { assemblyOf, type Compiled } from './compile.ts';
 import { isAmd, root } from './targets.ts';
 
@@ -17,7 +17,7 @@ export function resourceRows(compiled: readonly Compiled[]): ReadonlyMap<string,
     const own = rows.get(target) ?? [];
     rows.set(target, own);
     for (const kernel of kernels as readonly KernelResources[]) {
-      const loop = laneWeights(kernel.name) === null ? null : countLoop(assembly, kernel.name);
+      const loop = gemvColumns(kernel.name) === null ? null : countLoop(assembly, kernel.name);
       own.push(resourceRow(target, kernel, loop));
     }
   }

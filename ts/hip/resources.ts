@@ -23,20 +23,22 @@ export interface ResourceRow {
 const COLUMNS = ['kernel', 'vgpr', 'agpr', 'sgpr', 'lds', 'scratch', 'spills', 'waves', 'limit'] as const;
 const LOOP_COLUMNS = ['valu', 'bytes', 'rounds'] as const;
 
-/** Weights that a lane takes in one trip of a GEMV kernel's loop, or null for other kernels. */
-export function laneWeights(kernel: string): number | null {
-  const [, rows, gate] = /^(?:moe_)?gemv_\w+?_c\d+_r(\d+)(_gate)?$/.exec(kernel) ?? [];
-  return rows === undefined ? null : 32 * Number(rows) * (gate === undefined ? 1 : 2);
+/** Rows of activations that a GEMV kernel multiplies, or null for other kernels. */
+export function gemvColumns(kernel: string): number | null {
+  const columns = /^(?:moe_)?gemv_\w+?_c(\d+)_r\d+(?:_gate)?$/.exec(kernel)?.[1];
+  return columns === undefined ? null : Number(columns);
 }
 
 export function resourceRow(target: string, kernel: KernelResources, loop: LoopCount | null): ResourceRow {
   const { name, vgpr, agpr, sgpr, lds, scratch, spills } = kernel;
   const { waves, limit } = occupancy(target, { vgpr, sgpr, lds, threads: kernel.maxThreads });
-  const weights = laneWeights(name);
+  const columns = gemvColumns(name);
   const row = { kernel: name, vgpr, agpr, sgpr, lds, scratch, spills, waves, limit };
-  if (weights === null || loop === null) return row;
+  if (columns === null || loop === null) return row;
+  // Four weights by one column take one dot product.
+  const weights = (4 * loop.dots) / columns;
   const per256 = 256 / (weights * kernel.waveSize);
-  return { ...row, valu: loop.valu * per256, bytes: loop.laneBytes * 8 * (32 / weights), rounds: loop.rounds };
+  return { ...row, valu: loop.valu * per256, bytes: (loop.laneBytes * 256) / weights, rounds: loop.rounds };
 }
 
 /** One line per kernel, fields apart by tabs. */
