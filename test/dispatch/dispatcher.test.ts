@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest';
-import { type MatmulArgs, MatmulDispatcher, MatmulVariant } from '../../ts/index.ts';
+import {
+  copyLaunch,
+  encodeExperts,
+  getRowsCommand,
+  type MatmulArgs,
+  MatmulDispatcher,
+  MatmulVariant,
+  softmaxLaunch,
+} from '../../ts/index.ts';
 import { BACKEND, testDevice } from '../support/device.ts';
 
 const device = await testDevice();
@@ -113,6 +121,31 @@ it.each<[string, string, () => unknown]>([
   ['a quantized left operand', 'ERR_INVALID_ARGUMENT', () => ({ a: quantized(2, 256), b })],
 ])('refuses %s', (_, code, args) => {
   expect(() => dispatcher.select(args() as MatmulArgs)).toThrowError(expect.objectContaining({ code }));
+});
+
+it('refuses a result in memory that is read meanwhile, but for a residual that it replaces', async () => {
+  const square = device.empty([8, 8]);
+  const row = square.slice({ end: 1 });
+  const halves = device.empty([8, 16]);
+  const [left, right] = [halves.slice(null, { end: 8 }), halves.slice(null, { start: 8 })];
+  const shared = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' });
+  for (const args of [
+    { a: square, b: device.empty([8, 8]), out: square },
+    { a: row, b: square, out: square.slice({ start: 3, end: 4 }) },
+    { a: square, b: square, gate: device.empty([8, 8]), out: square.transpose() },
+    { a: square, b: square, residual: halves.slice({ end: 1 }, { end: 8 }), out: left },
+    { a: left, b: right, residual: square.transpose(), out: square },
+  ]) {
+    expect(() => dispatcher.encode(args)).toThrowError(shared);
+  }
+  dispatcher.encode({ a: left, b: square, out: right });
+  dispatcher.encode({ a: left, b: right, residual: square, out: square });
+  const ids = device.empty([8, 1], { dtype: 'i32' });
+  const experts = { a: square, b: device.empty([1, 8, 8]), ids, out: square.reshape([8, 1, 8]) };
+  expect(() => encodeExperts(dispatcher, experts)).toThrowError(shared);
+  expect(() => copyLaunch(square, square.transpose())).toThrowError(shared);
+  expect(() => softmaxLaunch(square, square, { mask: row })).toThrowError(shared);
+  expect(() => getRowsCommand(square, device.empty([8], { dtype: 'i32' }), square)).toThrowError(shared);
 });
 
 it('refuses tuning that its kernels cannot serve', () => {

@@ -3,6 +3,7 @@ import { MAX_RANK } from '../kernels/types.ts';
 import { DTYPES, type DType } from '../tensor/dtype.ts';
 import { Layout, type Range, type Shape } from '../tensor/layout.ts';
 import { type QuantFormatInfo, rowBytes } from '../tensor/quant-format.ts';
+import { checkApart } from './aliasing.ts';
 import type { DeviceBuffer } from './buffer.ts';
 import type { Binding, Launch } from './command-list.ts';
 import type { Device } from './device.ts';
@@ -243,5 +244,6 @@ export function copyLaunch(from: Tensor, to: Tensor): Launch {
       { details: { from: from.shape, to: to.shape } },
     );
   }
+  checkApart(to, {}, { from });
   return from.device.elementwise.copy(from, to);
 }

@@ -61,7 +61,10 @@ export interface MatmulArgs {
   readonly transposeB?: boolean | undefined;
   /** Plain integer weights: how they stand for real numbers. */
   readonly quantization?: AffineQuantization | undefined;
-  /** Where the result goes: [..., m, n], any strides. Defaults to a new row-major tensor of `outDType`. */
+  /**
+   * Where the result goes: [..., m, n], any strides; in memory of its own, but that it may be the residual itself. Defaults
+   * to a new row-major tensor of `outDType`.
+   */
   readonly out?: Tensor | undefined;
   /** Type of a new result: f32 (default), f16 or bf16. */
   readonly outDType?: DType | undefined;

@@ -1,3 +1,4 @@
+import { checkApart } from '../device/aliasing.ts';
 import type { DeviceBuffer } from '../device/buffer.ts';
 import type { Command } from '../device/command-list.ts';
 import type { Device } from '../device/device.ts';
@@ -154,6 +155,10 @@ export class MatmulDispatcher implements Disposable {
     try {
       list.forEach((args, i) => {
         const { plan, custom, problem } = choices[i]!;
+        if (args.out !== undefined) {
+          const { a, b, gate, bias, gateBias, residual } = args;
+          checkApart(args.out, { a, b, gate, bias, gateBias }, { residual });
+        }
         const out = args.out ?? this.device.empty(problem.outShape, { dtype: problem.outDType });
         const commands: Command[] = [];
         results.push({ out, commands, selection: choices[i]! });

@@ -1,3 +1,4 @@
+import { checkApart } from '../device/aliasing.ts';
 import type { Launch } from '../device/command-list.ts';
 import type { DequantizeCall } from '../device/elementwise.ts';
 import type { QuantizedTensor, Tensor } from '../device/tensor.ts';
@@ -37,6 +38,7 @@ export function softmaxLaunch(x: Tensor, out: Tensor, options: SoftmaxOptions = 
     }
   }
   const { mask } = options;
+  checkApart(out, { mask }, { x });
   return x.device.elementwise.softmax({
     x,
     out,

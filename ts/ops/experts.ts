@@ -1,4 +1,5 @@
 // Mixtures of experts: each token's rows times the weights of the experts that it chose.
+import { checkApart } from '../device/aliasing.ts';
 import type { Command, HostStep, MadeCommands } from '../device/command-list.ts';
 import { readIndices } from '../device/host-access.ts';
 import { copyLaunch, type QuantizedTensor, Tensor } from '../device/tensor.ts';
@@ -82,6 +83,10 @@ export function encodeExperts(
   options: { readonly check?: boolean } = {},
 ): EncodedExperts {
   const problem = describeExperts(args, dispatcher.precision);
+  if (args.out !== undefined) {
+    const { a, b, ids, gate, bias, gateBias } = args;
+    checkApart(args.out, { a, b, ids, gate, bias, gateBias });
+  }
   const out = args.out ?? dispatcher.device.empty(problem.outShape, { dtype: problem.outDType });
   try {
     const call = callOf(dispatcher, args, problem, out);

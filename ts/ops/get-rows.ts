@@ -1,4 +1,5 @@
 import { loadNative, nativeCall } from '../backends/native.ts';
+import { checkApart } from '../device/aliasing.ts';
 import type { Command, HostStep } from '../device/command-list.ts';
 import type { GetRowsCall } from '../device/elementwise.ts';
 import { hostRead, hostWrite, readIndices } from '../device/host-access.ts';
@@ -38,6 +39,7 @@ export function getRowsCommand(table: Tensor | QuantizedTensor, index: Tensor, o
         `${String(table)} and ${String(out)}.`,
     );
   }
+  checkApart(out, { table, index });
   const known = !blocks || table.format.id !== undefined;
   return (known && table.device.elementwise.getRows({ table, index, out })) || onHost({ table, index, out });
 }
