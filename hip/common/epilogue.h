@@ -6,13 +6,13 @@
 
 namespace tw {
 
-/// e^x for arguments that the callers keep between -126 and 126 / log2(e).
+/// e^x; 0 and infinity beyond the range, NaN of NaN.
 TW_DEVICE float fast_exp(float x) {
   return fast_exp2(x * 1.44269504f);
 }
-/// 1 / (1 + e^-x); the exponential stays finite.
+/// 1 / (1 + e^-x), 0 where the exponential is infinite.
 TW_DEVICE float sigmoid(float x) {
-  return fast_rcp(1.0f + fast_exp(clamp(-x, -87.0f, 87.0f)));
+  return fast_rcp(1.0f + fast_exp(-x));
 }
 /// Abramowitz and Stegun 7.1.26: absolute error below 1.5e-7.
 TW_DEVICE float error_function(float x) {

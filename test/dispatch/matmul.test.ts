@@ -8,7 +8,7 @@ import { ACTIVATIONS, type Activation } from '../../ts/kernels/types.ts';
 import { dequantize, quantize } from '../../ts/ops/quantize.ts';
 import type { DType } from '../../ts/tensor/dtype.ts';
 import { QuantFormat } from '../../ts/tensor/quant-format.ts';
-import { isas, runs, testDevice } from '../support/device.ts';
+import { BACKEND, isas, runs, testDevice } from '../support/device.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
 import { anyStride, plainStride, type Stride, stridedLayout, stridedTensor } from '../support/strided.ts';
 import { uniform } from '../support/values.ts';
@@ -332,6 +332,20 @@ describe.each(isas)('matmul on %s', async (isa) => {
     for (const precision of ['exact', 'fast'] as const) {
       const result = await dispatcher.matmul({ a: device.tensor(x, { shape: [1, 32] }), b: weights, precision });
       expect([...(await result.read())]).toEqual([Number.NaN, Number.NaN]);
+    }
+  });
+
+  // Where Metal's compiler may assume that there is no such number, activations cannot promise anything.
+  it.runIf(BACKEND !== 'metal')('keeps NaN through every activation, and the limits at infinity', async () => {
+    const x = device.tensor([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY], { shape: [3, 1] });
+    const one = device.tensor([1], { shape: [1, 1] });
+    for (const activation of Object.keys(ACTIVATIONS) as Activation[]) {
+      const [nan, high, low] = await (await dispatcher.matmul({ a: x, b: one, activation })).read();
+      const bounded = activation === 'sigmoid' || activation === 'tanh';
+      expect([activation, nan, high]).toEqual([activation, Number.NaN, bounded ? 1 : Number.POSITIVE_INFINITY]);
+      // x times a factor that is 0 has no limit in floats.
+      const limits = { none: Number.NEGATIVE_INFINITY, relu: 0, sigmoid: 0, tanh: -1 };
+      expect([activation, low === 0 ? 0 : low]).toEqual([activation, limits[activation as 'relu'] ?? Number.NaN]);
     }
   });
 
