@@ -122,20 +122,20 @@ struct Problem {
 unsigned shared_bytes(const Format& f, const Config& c) {
   const unsigned waves = c.groups << c.split_shift;
   if (c.rows < 16) return c.split_shift > 0 ? waves * c.rows * c.columns * 4 : 0;
-  const unsigned step = 256 / f.block * f.bytes, row = f.bytes % 16 == 0 ? step : (step + 30) / 16 * 16;
-  return 2560 + waves * 2 * (2560 + c.rows * row);
+  const unsigned step = 256 / f.block * f.bytes, align = std::min(16, f.bytes & -f.bytes);
+  return waves * 2 * (2560 + c.rows * 16 * ((step + 31 - align) / 16 | 1));
 }
 
 /// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
 Config policy(const Format& format, int m, int n, int k) {
-  const auto one_of = [&](std::initializer_list<const char*> names) {
-    return std::any_of(names.begin(), names.end(), [&](const char* name) { return !std::strcmp(format.name, name); });
-  };
   Config c{m == 1 ? 1 : m == 2 ? 2 : m <= 4 ? 4 : 8, 0, 1, 0};
-  const bool two = one_of({"q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q4_k", "q6_k"});
-  const bool tile = c.columns == 8 && (two || one_of({"q8_0", "q5_k", "iq4_nl", "iq4_xs", "mxfp4"}));
-  c.rows = !tile ? std::min(c.columns, 4) : two && n >= 96 * 132 ? 32 : 16;
-  const int outputs = (n + c.rows - 1) / c.rows, wanted = 132 * (tile && two ? 6 : 512), least = tile ? 512 : 4096;
+  const bool tile = c.columns == 8, wide = !std::strncmp(format.name, "q8", 2);
+  c.rows = tile ? 16 : c.columns;
+  const int outputs = (n + c.rows - 1) / c.rows,
+            wanted = 132 * (!tile  ? 512
+                            : wide ? 6
+                                   : 24),
+            least = tile ? 512 : 4096;
   for (;;) {
     Config next = c;
     next.split_shift++;
@@ -264,7 +264,7 @@ int main(int argc, char** argv) {
         const Config own = policy(*format, m, p.n, p.k);
         configs.push_back(own);
         if (sweep) {
-          for (int rows : {1, 2, 4, 16, 32})
+          for (int rows : {1, 2, 4, 16})
             for (int shift : {0, 1, 2, 3})
               for (int groups : {1, 2, 4, 8})
                 if ((groups << shift) <= 8) configs.push_back({own.columns, rows, groups, shift});

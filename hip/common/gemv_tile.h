@@ -1,11 +1,12 @@
-// The GEMV for 8 rows of activations by matrix instructions. A wave has 16 or 32 rows of weights (with a gate, half of
-// them are the gate's), several in each lane, and 256 weights of them per step: a lane takes two neighbouring parts of
-// its rows (formats/format.h), decoded to bytes in registers. Activations are those of gemv.h, 8 rows interleaved.
+// The GEMV for 8 rows of activations by matrix instructions. A wave has a tile of 16 rows of weights (with a gate, half
+// of them are the gate's), and 256 weights of each row per step; four lanes share a row, and what they do of it is in
+// formats/tile_rows.h. Activations are those of gemv.h, 8 rows interleaved.
 //
 // The next step's weights and activations are copied to LDS while this one's are multiplied. LDS is no place to share
-// them here: each wave has its own, and needs no barrier. It hides the latency of memory without registers, and all
-// formats have whole words to copy.
+// them here: each wave has its own, and needs no barrier. It hides the latency of memory without registers, and lanes
+// read it word by word, in whatever order a matrix instruction wants them.
 #pragma once
+#include "../formats/tile_rows.h"
 #include "gemv.h"
 #include "tile_mma.h"
 
@@ -14,118 +15,141 @@ namespace tw {
 
 enum : u32 { tile_columns = 8, tile_stages = 2 };
 
-/// Formats of which the two parts of a lane have the same two scales: their runs are taken together.
+/// LDS: per wave and stage the activations of a step, 8 rows of 256, and 16 rows of weights.
+/// ts/kernels/hip/gemv.ts counts the same.
 template <class F>
-struct SharedScales {
-  static constexpr bool value = false;
-};
-template <>
-struct SharedScales<Q4_K> {
-  static constexpr bool value = true;
-};
-template <>
-struct SharedScales<Q5_K> {
-  static constexpr bool value = true;
-};
-
-/// Formats with scales of more than 22 bits, see TileSums.
-template <class F>
-struct WideScales {
-  static constexpr bool value = false;
-};
-template <>
-struct WideScales<Q8_K> {
-  static constexpr bool value = true;
-};
-
-/// What is multiplied before scales are applied: 8 words of a row, of one scale or of one per half.
-template <class F>
-struct TileUnit {
-  static constexpr bool shared = SharedScales<F>::value;
-  static constexpr u32 scales = shared || F::one_scale ? 1 : 2;
-  u32 codes[8];
-  float scale[scales], min[scales];
-};
-
-template <class F>
-TW_DEVICE void decode_units(const typename F::Raw raw[2], u32 part, TileUnit<F> to[2]) {
-  typedef TileUnit<F> Unit;
-  u32 codes[2][8];
-  float scale[2][2], min[2][2];
-  TW_UNROLL for (u32 p = 0; p < 2; p++) F::decode(raw[p], part + p, codes[p], scale[p], min[p]);
-  TW_UNROLL for (u32 u = 0; u < 2; u++) {
-    TW_UNROLL for (u32 i = 0; i < 8; i++) {
-      to[u].codes[i] = Unit::shared ? codes[i / 4][4 * u + i % 4] : codes[u][i];
-    }
-    TW_UNROLL for (u32 h = 0; h < Unit::scales; h++) {
-      to[u].scale[h] = Unit::shared ? scale[0][u] : scale[u][h];
-      to[u].min[h] = Unit::shared ? min[0][u] : min[u][h];
-    }
-  }
-}
-
-/// LDS: zeros as long as the activations of a step, 8 rows of 256; then per wave and stage such activations, and Rows
-/// rows of weights. ts/kernels/hip/gemv.ts counts the same.
-template <class F, u32 Rows>
 struct TileStage {
   enum : u32 {
     step_bytes = q8_block / F::block * F::bytes,
     // Copies begin at multiples of 16, where rows may not.
-    row_bytes = step_bytes % 16 == 0 && F::align == 16 ? u32(step_bytes) : (step_bytes + 30) / 16 * 16,
+    chunks = (step_bytes + 31 - F::align) / 16,
+    // An odd number of chunks apart, the same words of 8 rows are in different banks.
+    row_bytes = 16 * (chunks | 1),
     activations = tile_columns * q8_bytes,
-    bytes = activations + Rows * row_bytes,
+    bytes = activations + TileMma::tile_rows * row_bytes,
     wave_bytes = tile_stages * bytes,
   };
 };
 
-template <class F, u32 Rows, bool Gate>
+/// The i16 in the low half of a word: conversions have an eighth of the rate of what this takes.
+TW_DEVICE float low_half(u32 word) {
+  return bits_as<float>((word & 0xffffu) ^ 0x4b008000u) - 8421376.0f;
+}
+
+/// A unit (formats/tile_rows.h) of this lane's rows of a tile: codes times activations x and y of all columns, times
+/// what `records` has of them and, unless it is the whole row's, times the scale.
+template <class F>
+TW_DEVICE void multiply_unit(const TilePair (&pairs)[TileMma::own], u32 u, u32 x, u32 y,
+                             const u32 (&records)[TileMma::columns][2], float (&sums)[TileMma::own][TileMma::columns]) {
+  typedef TileMma Mma;
+  typedef TileRow<F> Row;
+  constexpr bool mins = F::has_min && !Row::whole;
+  u32 codes[Mma::own][2];
+  TW_UNROLL for (u32 i = 0; i < 2 * Mma::own; i++) codes[i / 2][i % 2] = pairs[i / 2].codes[u][i % 2];
+  TW_UNROLL for (u32 h = 0; h < (Row::halves ? 2 : 1); h++) {
+    i32 dots[Mma::own][Mma::columns];
+    if (Row::halves) {
+      Mma::multiply_half(codes, h, h == 0 ? x : y, dots);
+    } else {
+      Mma::multiply(codes, x, y, dots);
+    }
+    TW_UNROLL for (u32 j = 0; j < Mma::columns; j++) {
+      const float step = q8_step(records[j][h]);
+      const float codes_sum = mins ? low_half(records[j][h] + (Row::halves ? 0 : records[j][1])) : 0.0f;
+      TW_UNROLL for (u32 s = 0; s < Mma::own; s++) {
+        const float scale = Row::whole ? 1.0f : pairs[s].scale[u][h], dot = bits_as<float>(dots[s][j]);
+        float value = Row::whole ? dot - Mma::offset : __builtin_fmaf(scale, dot, -Mma::offset * scale);
+        if (mins) value -= pairs[s].min[u][h] * codes_sum;
+        sums[s][j] += step * value;
+      }
+    }
+  }
+}
+
+/// Products of mins with what they are multiplied by, the stored sums times their steps: four of them in each slot.
+/// These have up to 20 bits, and are three bfloat16 without an error.
+struct TileMins {
+  u32 parts[3][2];
+  TW_MEMBER void load(const u8* staged, u32 lane) {
+    const u32x4 records = *(const u32x4*)(staged + tile_place(TileMma::operand_column(lane), TileMma::slot(lane)));
+    float sums[4];
+    TW_UNROLL for (u32 i = 0; i < 4; i++) sums[i] = q8_step(records[i]) * low_half(records[i]);
+    TW_UNROLL for (u32 part = 0; part < 3; part++) {
+      u32 top[4];
+      TW_UNROLL for (u32 i = 0; i < 4; i++) {
+        top[i] = bits_as<u32>(sums[i]) & 0xffff0000u;
+        sums[i] -= bits_as<float>(top[i]);
+      }
+      TW_UNROLL for (u32 i = 0; i < 2; i++) parts[part][i] = top[2 * i] >> 16 | top[2 * i + 1];
+    }
+  }
+};
+
+template <class F, bool Gate>
 TW_DEVICE void gemv_tile(TW_HIP_MATMUL_PARAMETERS, u8* memory) {
   typedef TileMma Mma;
-  typedef TileUnit<F> Unit;
-  typedef TileStage<F, Rows> Stage;
-  constexpr u32 C = tile_columns, J = Mma::columns, S = Rows / Mma::rows, passes = C / J;
-  constexpr u32 own_n = Gate ? S / 2 : S, outputs_n = own_n * Mma::rows;
+  typedef TileRow<F> Row;
+  typedef typename Row::Bytes Bytes;
+  typedef TileStage<F> Stage;
+  constexpr u32 C = tile_columns, J = Mma::columns, own_rows = Mma::own, rows_n = Mma::tile_rows;
+  constexpr u32 outputs_n = Gate ? rows_n / 2 : rows_n;
+  constexpr u32 copied_rows = TW_WAVE / Mma::copiers, copies = rows_n / copied_rows;
   const u32 entry = block_z(), lane = lane_id(), wave = wave_id(), split = 1u << p.split_shift;
   const u32 n0 = (block_x() * p.groups + (wave >> p.split_shift)) * outputs_n;
   const u32 row = Mma::row(lane), slot = Mma::slot(lane);
 
-  // Of each row: its first byte's place in 16 bytes, and what begins there.
-  const u8* rows[S];
-  u32 odd[S];
-  TW_UNROLL for (u32 s = 0; s < S; s++) {
-    const u32 n = n0 + row + s % own_n * Mma::rows;
+  // Of each row: its first byte's place in 16 bytes, and what begins there. A lane copies of other rows than it
+  // multiplies.
+  const auto row_at = [&](u32 r) {
+    const u32 n = n0 + r % outputs_n;
     const i64 at = n < p.n ? n : p.n - 1;
-    rows[s] = s >= own_n ? gate + batch_offset(p.batch, p.gate_batch, entry) + at * p.gate_stride[0]
-                         : b + batch_offset(p.batch, p.b_batch, entry) + at * p.b_stride[0];
-    odd[s] = F::align == 16 ? 0 : u32((u64)rows[s]) % 16;
-    rows[s] = rows[s] - odd[s] + 16 * slot;
+    return r >= outputs_n ? gate + batch_offset(p.batch, p.gate_batch, entry) + at * p.gate_stride[0]
+                          : b + batch_offset(p.batch, p.b_batch, entry) + at * p.b_stride[0];
+  };
+  const u32 copied_row = Mma::copied_row(lane), copied_slot = Mma::copied_slot(lane);
+  const u8* rows[copies];
+  u32 odd[own_rows], copied_odd[copies];
+  TW_UNROLL for (u32 s = 0; s < own_rows; s++) {
+    odd[s] = F::align == 16 ? 0 : u32((u64)row_at(s * Mma::rows + row)) % 16;
+  }
+  TW_UNROLL for (u32 s = 0; s < copies; s++) {
+    rows[s] = row_at(s * copied_rows + copied_row);
+    copied_odd[s] = F::align == 16 ? 0 : u32((u64)rows[s]) % 16;
+    rows[s] = rows[s] - copied_odd[s] + 16 * copied_slot;
   }
   const u32 blocks = q8_blocks(p.k), row_bytes = p.k / F::block * F::bytes;
-  const u8* activations = a + u64(entry * ((p.m + C - 1) / C) + block_y()) * blocks * (C * q8_bytes) + lane * 16;
-  u8* own = memory + Stage::activations + wave * Stage::wave_bytes;
-  u8* copied = own + lane * 16;
-  u8* copied_row = own + Stage::activations + row * Stage::row_bytes + 16 * slot;
+  const u32 column = lane / 4 % C;
+  const u8* activations =
+      a + u64(entry * ((p.m + C - 1) / C) + block_y()) * blocks * (C * q8_bytes) + (column * q8_bytes + lane % 4 * 16);
+  u8* own = memory + wave * Stage::wave_bytes;
+  u8* copied = own + tile_place(column, lane % 4);
+  u8* copied_weights = own + Stage::activations + copied_row * Stage::row_bytes + 16 * copied_slot;
 
   const auto fetch = [&](u32 block, u32 stage) {
+    // Whether 16 bytes of which some are wanted are in the row: the first and the last ones may not be.
+    const bool inner = block > 0 && block + 1 < blocks;
     if (block < blocks) {
       const u32 to = stage * Stage::bytes;
       const u8* from = activations + block * Stage::activations;
-      TW_UNROLL for (u32 i = 0; i < Stage::activations; i += 16 * TW_WAVE) {
-        if (i + 16 * TW_WAVE <= Stage::activations || i + 16 * lane < Stage::activations) {
-          Mma::copy(copied + to + i, from + i);
-        }
+      TW_UNROLL for (u32 i = 0; i < q8_bytes / 64; i++) {
+        if (TW_WAVE == 32 || lane / 32 == i % 2) Mma::copy(copied + to + 64 * i, from + 64 * i);
       }
-      TW_UNROLL for (u32 s = 0; s < S; s++) {
-        const u32 at = (odd[s] + block * Stage::step_bytes) & ~15u;
-        const i32 left = i32(odd[s] + row_bytes) - i32(at + 16 * slot);
-        TW_UNROLL for (u32 i = 0; i < Stage::row_bytes; i += 16 * Mma::slots) {
-          if (i + 16 * Mma::slots > Stage::row_bytes && i + 16 * slot >= Stage::row_bytes) continue;
-          u8* chunk = copied_row + to + s * Mma::rows * Stage::row_bytes + i;
+      TW_UNROLL for (u32 s = 0; s < copies; s++) {
+        const u32 begin = copied_odd[s] + block * Stage::step_bytes, at = begin & ~15u;
+        const u32 wanted = F::align == 16 ? u32(Stage::step_bytes) : begin % 16 + Stage::step_bytes;
+        const i32 left = i32(copied_odd[s] + row_bytes) - i32(at + 16 * copied_slot);
+        TW_UNROLL for (u32 i = 0; i < 16 * Stage::chunks; i += 16 * Mma::copiers) {
+          if (i + 16 * Mma::copiers > Stage::step_bytes && i + 16 * copied_slot >= wanted) continue;
+          u8* chunk = copied_weights + to + s * copied_rows * Stage::row_bytes + i;
+          if (F::align == 16 || inner) {
+            Mma::stream(chunk, rows[s] + at + i);
+            continue;
+          }
           const i32 exist = left - i32(i);
-          Mma::stream(chunk, rows[s] + at + i, at + i + 16 * slot == 0 ? odd[s] : 0,
-                      F::align == 16 || exist > 16 ? 16
-                      : exist < 0                  ? 0
-                                                   : exist);
+          Mma::stream(chunk, rows[s] + at + i, at + i + 16 * copied_slot == 0 ? copied_odd[s] : 0,
+                      exist > 16  ? 16
+                      : exist < 0 ? 0
+                                  : exist);
         }
       }
     }
@@ -134,74 +158,67 @@ TW_DEVICE void gemv_tile(TW_HIP_MATMUL_PARAMETERS, u8* memory) {
 
   const u32 first = wave & (split - 1);
   TW_UNROLL for (u32 i = 0; i + 1 < tile_stages; i++) fetch(first + i * split, i);
-  for (u32 i = wave * TW_WAVE + lane; i < Stage::activations / 4; i += (p.groups << p.split_shift) * TW_WAVE) {
-    ((u32*)memory)[i] = 0;
-  }
-  barrier_lds();
-
-  const bool diagonal = Mma::diagonal(lane);
-  const u32 diagonal_at = Mma::column(lane) * q8_bytes + q8_codes + 32 * slot;
-  float sums[S][C] = {};
+  float sums[own_rows][J] = {};
   u32 stage = 0, next = tile_stages - 1;
   for (u32 block = first; block < blocks; block += split) {
     Mma::wave_barrier();
     fetch(block + (tile_stages - 1) * split, next);
-    Mma::wait<tile_stages - 1>();
+    Mma::template wait<tile_stages - 1>();
     Mma::wave_barrier();
     const u8* staged = own + stage * Stage::bytes;
-    const u8* on_diagonal = diagonal ? staged + diagonal_at : memory;
     stage = stage + 1 == tile_stages ? 0 : stage + 1;
     next = next + 1 == tile_stages ? 0 : next + 1;
 
-    Unit units[S][2];
-    TW_UNROLL for (u32 s = 0; s < S; s++) {
-      typename F::Raw raw[2];
-      const u8* from = staged + Stage::activations + (s * Mma::rows + row) * Stage::row_bytes;
+    Bytes bytes[own_rows];
+    Row tile_rows[own_rows];
+    TW_UNROLL for (u32 s = 0; s < own_rows; s++) {
       const u32 at = F::align == 16 ? 0 : (odd[s] + block * Stage::step_bytes) % 16;
-      TW_UNROLL for (u32 i = 0; i < 2; i++) {
-        raw[i] = F::load(from, at + (F::parts == 1 ? (2 * slot + i) * F::bytes : 0), F::parts == 1 ? 0 : 2 * slot + i);
-      }
-      decode_units<F>(raw, 2 * slot, units[s]);
+      bytes[s] = Bytes(staged + Stage::activations + (s * Mma::rows + row) * Stage::row_bytes, at, slot);
+      tile_rows[s].load(bytes[s]);
     }
-    TW_UNROLL for (u32 i = 0; i < passes; i++) {
+    // Of formats with a scale of the whole row, until it is applied.
+    float unscaled[own_rows][J] = {};
+    TW_UNROLL for (u32 r = 0; r < 4; r++) {
+      const u32x4 x = Mma::activations(staged, lane, r);
       u32x4 records[J];
-      TW_UNROLL for (u32 j = 0; j < J; j++) records[j] = *(const u32x4*)(staged + 16 * slot + (i * J + j) * q8_bytes);
-      TW_UNROLL for (u32 u = 0; u < 2; u++) {
-        // Two words of each run.
-        const u8* codes = on_diagonal + i * J * q8_bytes + (Unit::shared ? 128 : 16) * u;
-        const u32x4 x0 = Mma::words(codes), x1 = Mma::words(codes + (Unit::shared ? 16 : 128));
-        i32 dots[Unit::scales][S][J];
-        TW_UNROLL for (u32 h = 0; h < Unit::scales * S * J; h++) dots[h / (S * J)][h / J % S][h % J] = Mma::start;
-        TW_UNROLL for (u32 w = 0; w < 8; w += 2) {
-          const u32x4 x = w < 4 ? x0 : x1;
-          const u32* rows_words[S];
-          TW_UNROLL for (u32 s = 0; s < S; s++) rows_words[s] = units[s][u].codes + w;
-          Mma::template multiply<S>(rows_words, x[w % 4], x[w % 4 + 1], dots[w * Unit::scales / 8]);
-        }
-        TW_UNROLL for (u32 j = 0; j < J; j++) {
-          TW_UNROLL for (u32 h = 0; h < Unit::scales; h++) {
-            const u32 record = records[j][Unit::shared ? u : 2 * u + h];
-            const u32 other = Unit::shared ? records[j][2 + u] : F::one_scale ? records[j][2 * u + 1] : 0;
-            const float codes_sum = F::has_min ? float(i16(record + other)) : 0.0f;
-            TW_UNROLL for (u32 s = 0; s < S; s++) {
-              const Unit& unit = units[s][u];
-              const float dot = bits_as<float>(dots[h][s][j]);
-              float value = WideScales<F>::value ? unit.scale[h] * (dot - Mma::offset)
-                                                 : __builtin_fmaf(unit.scale[h], dot, -Mma::offset * unit.scale[h]);
-              if (F::has_min) value -= unit.min[h] * codes_sum;
-              sums[s][i * J + j] += q8_step(record) * value;
-            }
-          }
-        }
+      TW_UNROLL for (u32 j = 0; j < J; j++) {
+        records[j] = *(const u32x4*)(staged + tile_place(Mma::column(lane, j) % C, r));
       }
+      TilePair pairs[own_rows];
+      TW_UNROLL for (u32 s = 0; s < own_rows; s++) tile_rows[s].pair(bytes[s], r, pairs[s]);
+      TW_UNROLL for (u32 u = 0; u < 2; u++) {
+        const bool shared = Row::shared;
+        u32 own_records[J][2];
+        TW_UNROLL for (u32 j = 0; j < J; j++) {
+          own_records[j][0] = records[j][shared ? u : 2 * u];
+          own_records[j][1] = records[j][shared ? 2 + u : 2 * u + 1];
+        }
+        multiply_unit<F>(pairs, u, x[shared ? 2 * u : u], x[shared ? 2 * u + 1 : 2 + u], own_records,
+                         Row::whole ? unscaled : sums);
+      }
+    }
+    if constexpr (Row::matrix_mins) {
+      TileMins factors;
+      factors.load(staged, lane);
+      u32 mins[own_rows][2];
+      TW_UNROLL for (u32 s = 0; s < own_rows; s++) tile_rows[s].mins(bytes[s], mins[s]);
+      float products[own_rows][J] = {};
+      TW_UNROLL for (u32 part = 0; part < 3; part++) Mma::multiply_mins(mins, factors.parts[part], products);
+      TW_UNROLL for (u32 i = 0; i < own_rows * J; i++) {
+        sums[i / J][i % J] -= tile_rows[i / J].dmin * products[i / J][i % J];
+      }
+    }
+    if constexpr (Row::whole) {
+      TW_UNROLL for (u32 i = 0; i < own_rows * J; i++) sums[i / J][i % J] +=
+          tile_rows[i / J].d * unscaled[i / J][i % J];
     }
   }
 
   barrier_lds();
   float* partial = (float*)memory;
-  // Every slot of every wave has a share of each sum.
-  TW_UNROLL for (u32 s = 0; s < S; s++) {
-    TW_UNROLL for (u32 c = 0; c < C; c++) partial[((wave * S + s) * C + c) * TW_WAVE + lane] = sums[s][c];
+  TW_UNROLL for (u32 i = 0; i < own_rows * J; i++) {
+    const u32 r = i / J * Mma::rows + row, c = Mma::column(lane, i % J);
+    if (c < C) partial[(wave * rows_n + r) * C + c] = tile_factor<F> * sums[i / J][i % J];
   }
   barrier_lds();
   const i64 out_at = batch_offset(p.batch, p.out_batch, entry) * dtype_bytes(p.out_dtype);
@@ -211,10 +228,8 @@ TW_DEVICE void gemv_tile(TW_HIP_MATMUL_PARAMETERS, u8* memory) {
     const u32 r = i % outputs_n, c = i / outputs_n, n = n0 + r, m = block_y() * C + c;
     float total[2] = {0.0f, 0.0f};
     TW_UNROLL for (u32 g = 0; g < (Gate ? 2 : 1); g++) {
-      const u32 s = g * own_n + r / Mma::rows;
       for (u32 w = first_wave; w < first_wave + split; w++) {
-        const float* from = partial + ((w * S + s) * C + c) * TW_WAVE;
-        TW_UNROLL for (u32 t = 0; t < Mma::slots; t++) total[g] += from[Mma::lane(r % Mma::rows, t)];
+        total[g] += partial[(w * rows_n + g * outputs_n + r) * C + c];
       }
     }
     if (n < p.n && m < p.m) {

@@ -1,41 +1,56 @@
-// The matrix instruction of the tiled GEMV (gemv_tile.h): every lane multiplies words of its own rows of weights with
-// activations, and has the sums itself. TW_TILE_MMA tells that the target has it: NVIDIA GPUs; and the test bed as
-// gfx942, so that the rest of the kernel runs there.
+// The matrix instruction of the tiled GEMV (gemv_tile.h): 16 rows of weights times 8 rows of activations, over runs of
+// 32 or 16 along k. TW_TILE_MMA tells that the target has it: NVIDIA GPUs; and the test bed as gfx942, so that the rest
+// of the kernel runs there.
 //
-// A matrix instruction adds up what the lanes of a row hold, but they hold different parts of it, with different
-// scales. So its other operand is block-diagonal: some of its columns are of the first slot (a lane of a row), with
-// zeros in the words of all other slots, some are of the second, and so on. Chosen well, a lane gets the sums of its
-// own slot, and scales and mins need never be exchanged.
+// The lanes that share rows share the run, too: slot s of four has word s of each 16 weights. Every lane gets the sums
+// of `own` rows of weights, those that it has words of, with `columns` rows of activations.
 #pragma once
 #include "memory.h"
+#if defined(TW_NVIDIA)
+#include "nvidia-mma.h"
+#endif
 
 namespace tw {
 
 /// Sums start as `start`, a float with room for 2^22 in its mantissa: what is added to the integer is added to the
 /// float. So scale * sum is one multiply-add with -scale * offset, which is exact for scales of at most 22 bits.
 struct TileSums {
+  enum : u32 { tile_rows = 16 };
   static constexpr i32 start = 0x4b400000;
   static constexpr float offset = 12582912.0f;
 };
 
+/// Where 16 bytes of a step's activations are in LDS: 20 of them of each of 8 rows, of which the first four are records
+/// (q8.h). Their order in each row is such that 8 rows' are in different banks, as are two of one row and the next.
+TW_DEVICE u32 tile_place(u32 column, u32 chunk) {
+  return column * 320 + 16 * (chunk ^ (column / 2 % 4));
+}
+
 #if defined(TW_NVIDIA)
 #define TW_TILE_MMA 1
-/// mma.m16n8k32: lane / 4 has two rows of weights, lane % 4 is the slot, and slot s has columns 2s and 2s + 1.
+/// mma.m16n8k32 and m16n8k16: lane / 4 has two rows of weights, lane % 4 is the slot, and slot s has the sums of
+/// columns 2s and 2s + 1.
 struct TileMma : TileSums {
-  enum : u32 { rows = 8, slots = 4, columns = 2 };
+  enum : u32 { rows = 8, own = 2, slots = 4, columns = 2 };
   typedef __attribute__((address_space(3))) void* Shared;
   typedef const __attribute__((address_space(1))) void* Device;
   static TW_MEMBER u32 row(u32 lane) { return lane / 4; }
   static TW_MEMBER u32 slot(u32 lane) { return lane % 4; }
-  static TW_MEMBER u32 lane(u32 row, u32 slot) { return 4 * row + slot; }
-  /// Whether this lane's place in the operand is on the diagonal; and of which column.
-  static TW_MEMBER bool diagonal(u32 lane) { return lane / 8 == lane % 4; }
-  static TW_MEMBER u32 column(u32 lane) { return lane / 4 % 2; }
+  static TW_MEMBER u32 column(u32 lane, u32 j) { return lane % 4 * 2 + j; }
+  /// Of which column a lane has words of the operand.
+  static TW_MEMBER u32 operand_column(u32 lane) { return lane / 4; }
+  /// Lanes that copy of one row, and of which row and which of their 16 bytes each.
+  enum : u32 { copiers = 8 };
+  static TW_MEMBER u32 copied_row(u32 lane) { return lane / 8; }
+  static TW_MEMBER u32 copied_slot(u32 lane) { return lane % 8; }
 
   /// 16 bytes from device to shared memory; after wait<N>() all but the last N groups of them are there.
   static TW_MEMBER void copy(u8* to, const u8* from) { __nvvm_cp_async_ca_shared_global_16((Shared)to, (Device)from); }
   /// The first `bytes` of 16, which are read once and so kept out of the first cache; zeros for the others. The first
   /// `before` may lie in front of the buffer, but not of its allocation: those begin at multiples of 16.
+  static TW_MEMBER void stream(u8* to, const u8* from) {
+    __nvvm_cp_async_cg_shared_global_16((Shared)to, (Device)from);
+  }
   static TW_MEMBER void stream(u8* to, const u8* from, u32 /*before*/, u32 bytes) {
     __nvvm_cp_async_cg_shared_global_16((Shared)to, (Device)from, bytes);
   }
@@ -46,39 +61,60 @@ struct TileMma : TileSums {
   }
   static TW_MEMBER void wave_barrier() { __nvvm_bar_warp_sync(~0u); }
 
-  /// 16 bytes of shared memory by one instruction: the compiler would make two of it.
-  static TW_MEMBER u32x4 words(const u8* at) {
-    u32x4 x;
-    __asm__ volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                     : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-                     : "l"((Shared)at));
-    return x;
+  /// This lane's words of the runs of 16 of a quarter of the step: of two neighbours among the first runs of all parts,
+  /// and of the second ones.
+  static TW_MEMBER u32x4 activations(const u8* staged, u32 lane, u32 quarter) {
+    const u32 matrix = lane / 8;
+    const u32 at = tile_place(lane % 8, 4 + 8 * (matrix / 2) + 2 * (quarter % 2) + matrix % 2);
+    u32x4 words;
+    // Says nothing of memory, so that other words that were loaded stay known.
+    __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+                     : "r"(shared_address(staged + at + 64 * (quarter / 2))));
+    return words;
   }
 
-  /// sums[s][j] += words x and y of column j times two words of each of two rows.
-  template <u32 S>
-  static TW_MEMBER void multiply(const u32* const rows[S], u32 x, u32 y, i32 (&sums)[S][columns]) {
-    TW_UNROLL for (u32 s = 0; s < S; s += 2) {
-      __asm__(
-          "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-          "{%0, %1, %2, %3};"
-          : "+r"(sums[s][0]), "+r"(sums[s][1]), "+r"(sums[s + 1][0]), "+r"(sums[s + 1][1])
-          : "r"(rows[s][0]), "r"(rows[s + 1][0]), "r"(rows[s][1]), "r"(rows[s + 1][1]), "r"(x), "r"(y));
-    }
+  /// sums[s][j] = start + two words of row s in all slots times such words, x and y, of column j.
+  static TW_MEMBER void multiply(const u32 (&w)[own][2], u32 x, u32 y, i32 (&sums)[own][columns]) {
+    __asm__(
+        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%10, %10, %10, %10};"
+        : "=r"(sums[0][0]), "=r"(sums[0][1]), "=r"(sums[1][0]), "=r"(sums[1][1])
+        : "r"(w[0][0]), "r"(w[1][0]), "r"(w[0][1]), "r"(w[1][1]), "r"(x), "r"(y), "r"(start));
+  }
+  /// The same with word `half` alone.
+  static TW_MEMBER void multiply_half(const u32 (&w)[own][2], u32 half, u32 x, i32 (&sums)[own][columns]) {
+    __asm__(
+        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, "
+        "{%7, %7, %7, %7};"
+        : "=r"(sums[0][0]), "=r"(sums[0][1]), "=r"(sums[1][0]), "=r"(sums[1][1])
+        : "r"(w[0][half]), "r"(w[1][half]), "r"(x), "r"(start));
+  }
+  /// sums[s][j] += two pairs of bfloat16 of row s in all slots times such pairs of column j.
+  static TW_MEMBER void multiply_mins(const u32 (&m)[own][2], const u32 (&x)[2], float (&sums)[own][columns]) {
+    __asm__(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0][0]), "+f"(sums[0][1]), "+f"(sums[1][0]), "+f"(sums[1][1])
+        : "r"(m[0][0]), "r"(m[1][0]), "r"(m[0][1]), "r"(m[1][1]), "r"(x[0]), "r"(x[1]));
   }
 };
 #elif defined(__SIMT__) && defined(__gfx942__)
 #define TW_TILE_MMA 1
-/// mfma_i32_16x16x32: lane % 16 has rows, lane / 16 is the slot, and slot s has columns 4s to 4s + 3.
+/// mfma_i32_16x16x32: lane % 16 has a row of weights, lane / 16 is the slot, and slot s has the sums of columns 4s to
+/// 4s + 3, of which the last eight do not exist.
 struct TileMma : TileSums {
-  enum : u32 { rows = 16, slots = 4, columns = 4 };
+  enum : u32 { rows = 16, own = 1, slots = 4, columns = 4 };
   static TW_MEMBER u32 row(u32 lane) { return lane % 16; }
   static TW_MEMBER u32 slot(u32 lane) { return lane / 16; }
-  static TW_MEMBER u32 lane(u32 row, u32 slot) { return 16 * slot + row; }
-  static TW_MEMBER bool diagonal(u32 lane) { return lane % 16 / 4 == lane / 16; }
-  static TW_MEMBER u32 column(u32 lane) { return lane % 4; }
+  static TW_MEMBER u32 column(u32 lane, u32 j) { return lane / 16 * 4 + j; }
+  static TW_MEMBER u32 operand_column(u32 lane) { return lane % 8; }
+  enum : u32 { copiers = 4 };
+  static TW_MEMBER u32 copied_row(u32 lane) { return row(lane); }
+  static TW_MEMBER u32 copied_slot(u32 lane) { return slot(lane); }
 
   static TW_MEMBER void copy(u8* to, const u8* from) { *(u32x4*)to = *(const u32x4*)from; }
+  static TW_MEMBER void stream(u8* to, const u8* from) { copy(to, from); }
   static TW_MEMBER void stream(u8* to, const u8* from, u32 before, u32 bytes) {
     if (before == 0 && bytes == 16) return copy(to, from);
     for (u32 i = 0; i < 16; i++) to[i] = i >= before && i < bytes ? from[i] : 0;
@@ -87,18 +123,31 @@ struct TileMma : TileSums {
   template <u32 N>
   static TW_MEMBER void wait() {}
   static TW_MEMBER void wave_barrier() { __builtin_amdgcn_wave_barrier(); }
-  static TW_MEMBER u32x4 words(const u8* at) { return *(const u32x4*)at; }
 
-  template <u32 S>
-  static TW_MEMBER void multiply(const u32* const rows[S], u32 x, u32 y, i32 (&sums)[S][columns]) {
-    typedef i32 i32x4 __attribute__((ext_vector_type(4)));
-    const long activations = long(u64(y) << 32 | x);
-    TW_UNROLL for (u32 s = 0; s < S; s++) {
-      i32x4 c = {sums[s][0], sums[s][1], sums[s][2], sums[s][3]};
-      const long weights = long(u64(rows[s][1]) << 32 | rows[s][0]);
-      c = __builtin_amdgcn_mfma_i32_16x16x32_i8(activations, weights, c, 0, 0, 0);
-      TW_UNROLL for (u32 j = 0; j < columns; j++) sums[s][j] = c[j];
+  static TW_MEMBER u32x4 activations(const u8* staged, u32 lane, u32 quarter) {
+    u32x4 words;
+    TW_UNROLL for (u32 i = 0; i < 4; i++) {
+      words[i] = *(const u32*)(staged + tile_place(lane % 8, 4 + 2 * quarter + 8 * (i / 2) + i % 2) + 4 * slot(lane));
     }
+    return words;
+  }
+
+  static TW_MEMBER void multiply(const u32 (&w)[own][2], u32 x, u32 y, i32 (&sums)[own][columns]) {
+    typedef i32 i32x4 __attribute__((ext_vector_type(4)));
+    i32x4 c = {start, start, start, start};
+    c = __builtin_amdgcn_mfma_i32_16x16x32_i8(long(u64(y) << 32 | x), long(u64(w[0][1]) << 32 | w[0][0]), c, 0, 0, 0);
+    TW_UNROLL for (u32 j = 0; j < columns; j++) sums[0][j] = c[j];
+  }
+  static TW_MEMBER void multiply_half(const u32 (&w)[own][2], u32 half, u32 x, i32 (&sums)[own][columns]) {
+    const u32 word[own][2] = {{w[0][half], 0}};
+    multiply(word, x, 0, sums);
+  }
+  static TW_MEMBER void multiply_mins(const u32 (&m)[own][2], const u32 (&x)[2], float (&sums)[own][columns]) {
+    typedef short i16x4 __attribute__((ext_vector_type(4)));
+    f32x4 c = {sums[0][0], sums[0][1], sums[0][2], sums[0][3]};
+    c = __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(bits_as<i16x4>(u32x2{x[0], x[1]}),
+                                                  bits_as<i16x4>(u32x2{m[0][0], m[0][1]}), c, 0, 0, 0);
+    TW_UNROLL for (u32 j = 0; j < columns; j++) sums[0][j] = c[j];
   }
 };
 #endif

@@ -92,6 +92,10 @@ struct IQ4_XS {
   }
 };
 
+TW_DEVICE float mxfp4_scale(u32 e) {
+  return bits_as<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+
 /// 17 bytes, nothing is aligned: an exponent and 16 bytes of codes. w = 2^(e - 128) * twice the e2m1 value.
 struct MXFP4 {
   enum : u32 { block = 32, bytes = 17, align = 1, parts = 1, step = 16 };
@@ -106,7 +110,7 @@ struct MXFP4 {
   }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     TW_UNROLL for (u32 i = 0; i < 4; i++) look_up_nibbles<E2m1>(raw.nibbles[i], codes[i], codes[i + 4]);
-    scale[0] = scale[1] = bits_as<float>(raw.e < 2 ? 0x00200000u << raw.e : (raw.e - 1) << 23);
+    scale[0] = scale[1] = mxfp4_scale(raw.e);
     min[0] = min[1] = 0.0f;
   }
 };

@@ -28,8 +28,7 @@ export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tu
   const columns = gemvColumns(m);
   const gate = gateOf(problem);
   const passes = ceilDiv(m, columns) * product(batch);
-  const perUnit = (n * (1 + gate) * passes) / capabilities.computeUnits;
-  const rows = hipGemvRows(capabilities.architecture, format!.id!, columns, perUnit);
+  const rows = hipGemvRows(capabilities.architecture, columns);
   const constants = { b_dtype: format!.id!, columns, rows, gate, wave: capabilities.waveSize! };
   const outputs = ceilDiv(n, hipGemvOutputs(constants)) * passes;
   const most = hipGemvWaves(constants);

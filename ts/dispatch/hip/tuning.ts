@@ -1,5 +1,5 @@
 import type { Capabilities } from '../../device/backend.ts';
-import { HIP_GEMV_SHAPES, HIP_ONE_TILE, HIP_TWO_TILES } from '../../kernels/hip/gemv.ts';
+import { HIP_GEMV_SHAPES } from '../../kernels/hip/gemv.ts';
 import { QuantFormat } from '../../tensor/quant-format.ts';
 import { entryName, perFormat, type TuningEntry, type TuningLimits } from '../tuning.ts';
 
@@ -64,12 +64,12 @@ const tiles = (names: readonly string[], entries: Readonly<Record<string, number
 
 /** What was measured, by `Capabilities.architecture`. */
 const MEASURED: Readonly<Partial<Record<string, Readonly<Record<string, number>>>>> = {
-  // H200, 4096 by 4096, 14336 by 4096 and 28672 by 8192: within 10 % of the best geometry of each format, 15 % for Q5_K at
-  // 8 columns. Tiles want small workgroups; two of them share k only until every unit has six waves.
+  // H200, 4096 by 4096, 14336 by 4096 and 28672 by 8192: within 10 % of the best geometry of each format. Tiles (8 columns)
+  // want small workgroups and share k until every unit has 24 waves, those of 8-bit weights only six.
   sm_90: {
     ...{ gemvWaves: 4, wavesPerUnit: 512, splitK: 4096 },
-    ...tiles(HIP_TWO_TILES, { gemvWaves: 1, wavesPerUnit: 6, splitK: 512 }),
-    ...tiles(HIP_ONE_TILE, { gemvWaves: 1, wavesPerUnit: 512, splitK: 512 }),
+    ...tiles(formats, { gemvWaves: 1, wavesPerUnit: 24, splitK: 512 }),
+    ...tiles(['q8_0', 'q8_k'], { wavesPerUnit: 6 }),
   },
 };
 

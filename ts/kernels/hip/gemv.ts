@@ -25,8 +25,9 @@ export const HIP_GEMV_CONSTANTS = [
 export type HipGemvConstants = Readonly<Record<(typeof HIP_GEMV_CONSTANTS)[number], number>>;
 
 /**
- * [columns, rows] of the instances: AMD's code objects have the first of each number of columns, NVIDIA's all of them.
- * More rows share the activations' loads and records; on AMD GPUs their registers would cost more waves than that saves.
+ * [columns, rows] of the instances: AMD's code objects have the first of each number of columns, NVIDIA's all of them but
+ * [8, 1]. More rows share the activations' loads and records; on AMD GPUs their registers would cost more waves than that
+ * saves.
  */
 export const HIP_GEMV_SHAPES = [
   [1, 1],
@@ -35,13 +36,12 @@ export const HIP_GEMV_SHAPES = [
   [8, 1],
   [2, 2],
   [4, 4],
-  [8, 4],
   [8, 16],
-  [8, 32],
 ] as const;
 
-/** Instances of so many rows multiply by matrix instructions: `hip/common/gemv_tile.h`. */
-const isTile = (rows: number): boolean => rows >= 16;
+/** Rows of weights of the instances that multiply by matrix instructions: `hip/common/gemv_tile.h`. */
+const TILE_ROWS = 16;
+const isTile = (rows: number): boolean => rows === TILE_ROWS;
 /** Rows of results of a wave: with a gate, half of a tile's rows are the gate's. */
 export const hipGemvOutputs = ({ rows, gate }: Pick<HipGemvConstants, 'rows' | 'gate'>): number =>
   isTile(rows) && gate !== 0 ? rows / 2 : rows;
@@ -53,9 +53,8 @@ export function hipGemvLds(c: HipGemvConstants, waves: number, split: boolean): 
   if (!isTile(c.rows)) return Math.max(16, split ? waves * c.rows * c.columns * (1 + c.gate) * 4 : 0);
   const { blockSize, blockBytes } = formatOfId(c.b_dtype);
   const step = (Q8_BLOCK / blockSize) * blockBytes;
-  const row = hipBlockAlignment(c.b_dtype) === 16 ? step : Math.floor((step + 30) / 16) * 16;
-  const activations = c.columns * Q8_BLOCK_BYTES;
-  return activations + waves * 2 * (activations + c.rows * row);
+  const chunks = Math.floor((step + 31 - hipBlockAlignment(c.b_dtype)) / 16);
+  return waves * 2 * (c.columns * Q8_BLOCK_BYTES + c.rows * 16 * (chunks | 1));
 }
 /** Most waves of a workgroup, a power of two. */
 export function hipGemvWaves(c: HipGemvConstants): number {
@@ -64,23 +63,10 @@ export function hipGemvWaves(c: HipGemvConstants): number {
   return waves;
 }
 
-/**
- * How formats do 8 columns on an NVIDIA GPU: two tiles share what is loaded of the activations, where registers for both
- * are left; one tile; or dot products, which were faster.
- */
-export const HIP_TWO_TILES: readonly string[] = ['q4_0', 'q4_1', 'q5_0', 'q5_1', 'q2_k', 'q4_k', 'q6_k'];
-export const HIP_ONE_TILE: readonly string[] = ['q8_0', 'q5_k', 'iq4_nl', 'iq4_xs', 'mxfp4'];
-
-/**
- * Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. `outputs`
- * are rows of weights, the gate's too, of all batches, per compute unit.
- */
-export function hipGemvRows(architecture: string, format: number, columns: number, outputs: number): number {
-  if (!architecture.startsWith('sm_') || columns === 1) return 1;
-  const { name } = formatOfId(format);
-  if (columns < 8 || !(HIP_TWO_TILES.includes(name) || HIP_ONE_TILE.includes(name))) return Math.min(columns, 4);
-  // Two tiles need enough rows to give every unit some.
-  return outputs >= 96 && HIP_TWO_TILES.includes(name) ? 32 : 16;
+/** Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. */
+export function hipGemvRows(architecture: string, columns: number): number {
+  if (!architecture.startsWith('sm_')) return 1;
+  return columns === 8 ? TILE_ROWS : columns;
 }
 
 /** Most waves of a workgroup: 256 threads. */
