@@ -139,6 +139,18 @@ void Queue::record(Submission& submission) {
   context_->api().check(context_->api().event_record(at, stream_), "EventRecord");
 }
 
+void Queue::record_end(Submission& submission) {
+  try {
+    record(submission);
+  } catch (const Error& error) {
+    if (error.lost) throw;
+    throw Error("ERR_NATIVE_FAILURE",
+                std::string(error.what()) + " So nobody can tell when the memory of what was launched is free: the " +
+                    "device is lost. Dispose it and open another; where that fails, restart the process.",
+                "{\"lost\":true}", true);
+  }
+}
+
 void Queue::start(Submission& submission) {
   const Api& api = context_->api();
   transfers_.fence(stream_);
@@ -160,7 +172,7 @@ void Queue::start(Submission& submission) {
     const Ranges::Scope range(ranges_, name.c_str());
     api.check(api.graph_launch(recording->graph, stream_), "GraphLaunch");
   }
-  record(submission);
+  record_end(submission);
 }
 
 void Queue::capture(Recording& recording) {
@@ -233,7 +245,7 @@ void Queue::run_plain(Submission& submission, Commands& commands) {
   if (error) fail(submission, *error);
   // The end of what was launched, also of a list that was cut short. A lost device records nothing any more.
   if (!error || !error->lost) {
-    if (!submission.timed || submission.status != Submission::Status::kDone) record(submission);
+    if (!submission.timed || submission.status != Submission::Status::kDone) record_end(submission);
   }
 }
 

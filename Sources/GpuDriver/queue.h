@@ -83,6 +83,8 @@ class Queue {
   void fail(Submission& submission, const Error& error);
   Event event();
   void record(Submission& submission);
+  /// The event behind the last launch.
+  void record_end(Submission& submission);
 
   const std::shared_ptr<const Context> context_;
   const std::shared_ptr<Pool> pool_;

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ObjectFolder, targetFor } from '../../ts/backends/hip/objects.ts';
 import type { HipOptions } from '../../ts/backends/hip/options.ts';
 import { openDevice } from '../../ts/backends/open.ts';
 import { launch } from '../../ts/device/command-list.ts';
 import type { Device } from '../../ts/device/device.ts';
+import type { TilewrightError } from '../../ts/errors.ts';
 import { astray, hasClang, openSoft, scale, softObjects } from './support.ts';
 
 const COUNT = 64;
@@ -87,8 +88,11 @@ describe('Without a GPU', () => {
     }
   });
 
-  it('a folder without a manifest says so', () => {
+  it('a folder without a manifest says so, and no other one is taken in its place', () => {
     expect(() => new ObjectFolder('/nowhere')).toThrow(expect.objectContaining({ code: 'ERR_FILE' }));
+    vi.stubEnv('TILEWRIGHT_HIP_OBJECTS', '/nowhere');
+    expect(() => ObjectFolder.ofPackage()).toThrow('looked for manifest.json in /nowhere.');
+    vi.unstubAllEnvs();
   });
 });
 
@@ -219,6 +223,26 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
         reason: { code: 'ERR_NATIVE_FAILURE', details: { lost: true } },
       });
     }
+  });
+
+  it('fails, or goes on, whichever event it cannot record', async () => {
+    const outcomes = new Set<string>();
+    for (let nth = 1; nth <= 8; nth++) {
+      await using device = openSoft({ fail: `hipEventRecord:${nth}:2`, slow: 200 });
+      const own = work(device);
+      using recorded = device.record([own, own]);
+      const outcomeOf = (result: PromiseSettledResult<unknown>) => {
+        if (result.status === 'fulfilled') return 'done';
+        const { code, details } = result.reason as TilewrightError;
+        return details.lost === true ? 'lost' : code;
+      };
+      for (const submit of [() => device.submit([own]), () => recorded.submit()]) {
+        const [result] = await Promise.allSettled([submit()]);
+        outcomes.add(outcomeOf(result));
+      }
+    }
+    // Where the end of a list is not known, its memory cannot be given back.
+    expect([...outcomes].sort()).toEqual(['ERR_OUT_OF_MEMORY', 'done', 'lost']);
   });
 
   it('is lost in the middle of a replay', async () => {

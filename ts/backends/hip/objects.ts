@@ -73,12 +73,12 @@ export class ObjectFolder implements CodeObjects {
     this.targets = [...this.#entries.keys()].sort();
   }
 
-  /** Where the package's own objects may be, best first. */
+  /** Where objects may be, best first: the folder that TILEWRIGHT_HIP_OBJECTS names, else the package's own. */
   static places(): readonly string[] {
     const named = process.env.TILEWRIGHT_HIP_OBJECTS;
-    const own = (folder: string) => fileURLToPath(new URL(folder, packageRoot));
+    if (named) return [named];
     // A checkout has loose files, the package compressed ones.
-    return [...(named ? [named] : []), own('build/hip'), own('build/hip/bundle')];
+    return ['build/hip', 'build/hip/bundle'].map((folder) => fileURLToPath(new URL(folder, packageRoot)));
   }
 
   /** The package's own objects. @throws ERR_BACKEND_UNAVAILABLE */
