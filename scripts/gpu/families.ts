@@ -137,6 +137,7 @@ export async function commonFamily(comparison: Comparison, format: string): Prom
   await comparison.compare(`${format} recorded`, FAST, recorded(format));
   await comparison.compare(`${format} experts, recorded`, FAST, recordedExperts(format));
   await comparison.compare('strides', EXACT, strided());
+  for (const m of [1, 33]) await comparison.compare(`integers ${m}`, EXACT, integers(m));
   for (const m of [1, 33]) await comparison.compare(`halves ${m}`, EXACT, halves(m));
   await elementwise(comparison);
 }
@@ -203,6 +204,21 @@ function strided(): Run {
     const left = side.tensor(a, 3, 1, 48, 5).transpose().slice(null, null, { step: -1 });
     const right = side.tensor(b, 2, 31, 48).transpose();
     return (await dispatcher.matmul({ a: left, b: right })).read();
+  };
+}
+
+/** Integer weights with a scale per row and group, and a zero point. */
+function integers(m: number): Run {
+  const [a, codes, scale] = [random(m * 96), random(96 * 31), random(31 * 3)];
+  return async (side) => {
+    using dispatcher = side.dispatcher('exact');
+    const b = side.tensor(
+      Int8Array.from(codes, (value) => value * 127),
+      31,
+      96,
+    );
+    const quantization = { scale: side.tensor(scale, 31, 3), zeroPoint: 5 };
+    return (await dispatcher.matmul({ a: side.tensor(a, m, 96), b, transposeB: true, quantization })).read();
   };
 }
 

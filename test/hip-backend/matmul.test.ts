@@ -110,6 +110,50 @@ describe.runIf(hasClang)('Matmul at wave 64', () => {
     expect(firstMiss(await out.read(), values, bounds)).toBeNull();
   });
 
+  it('decodes integer weights on the GPU, a panel at a time', async () => {
+    await using device = openSoft();
+    using dispatcher = new MatmulDispatcher(device, { tuning: { exactPanelMiB: 1 } });
+    const [n, k, groups] = [130, 512, 4];
+    const integers = (seed: number) => {
+      const codes = Int8Array.from(uniform(2 * n * k, seed), (value) => value * 127);
+      return device.tensor(codes, { shape: [2, k, n] });
+    };
+    const entries = (seed: number, shape: number[]) =>
+      device.tensor(
+        uniform(
+          shape.reduce((x, y) => x * y),
+          seed,
+        ),
+        { shape },
+      );
+    const args: MatmulArgs = {
+      ...{
+        a: device.tensor(uniform(2 * 3 * k, 1), { shape: [2, 3, k], dtype: 'f16' }),
+        b: integers(2),
+        gate: integers(3),
+      },
+      quantization: { scale: entries(4, [n, groups]), zeroPoint: 3, offset: entries(5, [n]) },
+      gateQuantization: { scale: 0.01, zeroPoint: entries(6, [n, groups]) },
+      ...{ bias: entries(7, [n]), activation: 'silu' },
+    };
+    for (const rows of [3, 2]) {
+      const own = { ...args, a: rows === 3 ? args.a : args.a.slice(null, { end: 2 }) };
+      const variant = rows === 3 ? 'GemmTiled' : 'Gemv';
+      const { out, commands, selection } = dispatcher.encode({ ...own, variant });
+      // Two panels of 128 and 2 rows, each of two matrices and their gates.
+      expect([selection.kernel, commands.length]).toEqual([
+        variant === 'Gemv' ? 'hip_gemv_dense' : 'hip_gemm_dense',
+        10,
+      ]);
+      expect(selection.reason).toContain('decoded to f32 in working space, 128 rows at a time');
+      await device.submit(commands);
+      const wanted = await (await dispatcher.matmul({ ...own, variant: 'Reference' })).read();
+      const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const got = await out.read();
+      expect(wanted.every((value, i) => Math.abs(value - got[i]!) < 1e-5 * largest)).toBe(true);
+    }
+  });
+
   it('leaves no problem to the host because of its size', async () => {
     await using device = openSoft({ arch: 'gfx906' });
     using dispatcher = new MatmulDispatcher(device);

@@ -6,6 +6,7 @@ import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
 import { MatmulVariant } from '../args.ts';
 import type { Candidate } from '../catalogue.ts';
 import { HOST_REFERENCE } from '../host-reference.ts';
+import type { MatmulProblem } from '../problem.ts';
 import {
   atMost,
   candidate,
@@ -19,7 +20,8 @@ import {
   several,
   single,
 } from '../rules.ts';
-import { decodedMatrices, MAX_MATRICES, panelRows, plain } from './decode.ts';
+import type { TuningEntry } from '../tuning.ts';
+import { decodedMatrices, isAffine, MAX_MATRICES, panelRows, plain } from './decode.ts';
 import { isDirect, keepActivations } from './keep.ts';
 import { gateOf, hipParams } from './params.ts';
 import { gemvColumns } from './shapes.ts';
@@ -31,10 +33,8 @@ const MAX_GRID = 65535;
 const MAX_Q8_ROWS = MAX_GRID - 7;
 
 /** What no kernel reads. */
-const refuseOperands: Rule = ({ aDType, bDType, affine, gateAffine, residualDType, biasDType, n, k, batch }) => {
-  if (affine !== null || gateAffine !== null) return 'affine integer weights are not read by the GPU kernels';
+const refuseOperands: Rule = ({ aDType, residualDType, biasDType, n, k, batch }) => {
   if (!FLOATS.includes(aDType)) return `a is ${aDType}; the kernels read f32, f16 and bf16`;
-  if (!FLOATS.includes(bDType)) return `b is ${bDType}; the kernels read f32, f16, bf16 and block formats`;
   if (!FLOATS.includes(residualDType) || !FLOATS.includes(biasDType)) return 'bias and residual are floats';
   if (Math.max(n, k) > MAX_INT) return 'n and k are counted in 31 bits';
   return product(batch) > MAX_GRID ? `more than ${MAX_GRID} batches` : null;
@@ -68,12 +68,17 @@ const refuseGemmBF16: Rule = (problem) => {
   return hipGemmBF16.refuse(params, { b_dtype: params.b_dtype, rows, gate: gateOf(problem) });
 };
 const refuseGemvDense: Rule = (problem, { waveSize }) =>
-  hipGemvDense.refuse(hipParams(problem), { order: 0, columns: 1, gate: gateOf(problem), wave: waveSize! });
+  hipGemvDense.refuse(hipParams(plain(problem)), { order: 0, columns: 1, gate: gateOf(problem), wave: waveSize! });
 const refuseTiles: Rule = (problem) =>
   hipGemmDense.refuse(hipParams(plain(problem)), { product: 0, gate: gateOf(problem) });
 
 const refuseMatrices: Rule = (problem) =>
-  decodedMatrices(problem) > MAX_MATRICES ? `more than ${MAX_MATRICES} matrices of weights to decode` : null;
+  plain(problem) !== problem && decodedMatrices(problem) > MAX_MATRICES
+    ? `more than ${MAX_MATRICES} matrices of weights to decode`
+    : null;
+/** How weights that are decoded first come to the kernel, at the end of a reason. */
+const decoded = (problem: MatmulProblem, tuning: TuningEntry): string =>
+  `decoded to f32 in working space, ${panelRows(problem, tuning)} rows at a time`;
 
 const onePass = Math.max(...HIP_GEMV_SHAPES.map(([columns]) => columns));
 
@@ -116,17 +121,19 @@ export const CANDIDATES: readonly Candidate[] = [
   candidate(MatmulVariant.QuantGemm, 'hip_gemm_dense', [...exact, refuseMatrices, refuseTiles], {
     yields: never,
     because: (problem, t) =>
-      `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), exact: weights are decoded to f32 in ` +
-      `working space, ${panelRows(problem, t)} rows at a time`,
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'exactGemvRows')}), exact: weights are ${decoded(problem, t)}`,
   }),
-  candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized, refuseGemvDense], {
+  candidate(MatmulVariant.Gemv, 'hip_gemv_dense', [refuseOperands, refuseQuantized, refuseMatrices, refuseGemvDense], {
     yields: atMost('gemvRows'),
     because: (problem, t) =>
-      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is streamed once, bound by memory`,
+      `${rows(problem.m)} (at most ${crossOver(problem, t, 'gemvRows')}): b is ` +
+      `${isAffine(problem) ? decoded(problem, t) : 'streamed once, bound by memory'}`,
   }),
-  candidate(MatmulVariant.GemmTiled, 'hip_gemm_dense', [refuseOperands, refuseQuantized, refuseTiles], {
+  candidate(MatmulVariant.GemmTiled, 'hip_gemm_dense', [refuseOperands, refuseQuantized, refuseMatrices, refuseTiles], {
     yields: never,
-    because: (problem, t) => `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}): tiled in LDS`,
+    because: (problem, t) =>
+      `${rows(problem.m)} (above ${crossOver(problem, t, 'gemvRows')}): tiled in LDS` +
+      (isAffine(problem) ? `; b is ${decoded(problem, t)}` : ''),
   }),
   reference(HOST_REFERENCE, 'float64 on the JavaScript thread'),
 ];

@@ -14,7 +14,7 @@ import type { MatmulCall, Plan } from '../catalogue.ts';
 import { hostReference } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
-import { decodedBytes, decodePanel, type Panel, panelRows, panels, plain } from './decode.ts';
+import { decodedBytes, decodePanel, isAffine, type Panel, panelRows, panels, plain } from './decode.ts';
 import { KEPT_ALIGNMENT, type Kept, keepActivations } from './keep.ts';
 import { gateOf, hipParams } from './params.ts';
 import { gemmRows, gemvShape, workgroup } from './shapes.ts';
@@ -22,8 +22,8 @@ import { gemmRows, gemvShape, workgroup } from './shapes.ts';
 /**
  * What a dense GEMM multiplies: the operands' own type where both have it, which loses nothing, else f32.
  */
-const productOf = ({ aDType, bDType, format }: MatmulProblem): number =>
-  DTYPES[format === null && aDType === bDType && (aDType === 'f16' || aDType === 'bf16') ? aDType : 'f32'].id;
+const productOf = ({ aDType, bDType }: MatmulProblem): number =>
+  DTYPES[aDType === bDType && (aDType === 'f16' || aDType === 'bf16') ? aDType : 'f32'].id;
 
 /** How activations are rounded to 8 bits: rows that are interleaved, and the order of their runs. */
 interface Rounding {
@@ -101,8 +101,9 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
   },
 
   hip_gemm_dense: (problem, _, __, tuning) => {
-    const params = hipParams(plain(problem, panelRows(problem, tuning)));
-    const constants = { product: productOf(problem), gate: gateOf(problem) };
+    const decoded = plain(problem, panelRows(problem, tuning));
+    const params = hipParams(decoded);
+    const constants = { product: productOf(decoded), gate: gateOf(problem) };
     return {
       params,
       run: (buffers, params, label) => launch(hipGemmDense, { buffers, constants, params, label }),
@@ -110,7 +111,8 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
     };
   },
 
-  hip_gemv_dense: (problem, params, { waveSize }) => {
+  hip_gemv_dense: (problem, _, { waveSize }, tuning) => {
+    const params = hipParams(plain(problem, panelRows(problem, tuning)));
     const [alongN, alongK] = params.b_stride;
     const columns = HIP_GEMV_DENSE_COLUMNS.find((width) => width >= problem.m) ?? HIP_GEMV_DENSE_COLUMNS.at(-1)!;
     const order = HIP_GEMV_ORDERS.indexOf(alongN === 1 && alongK !== 1 ? 'columns' : 'rows');
@@ -152,7 +154,8 @@ export function makePlan(
   const { m, k, a, batch } = problem;
   const batches = product(batch);
   const { rounding = null, kept = null, run = null, params = common } = choice ?? {};
-  const decodes = problem.format !== null && choice !== null && rounding === null && kept === null;
+  const weights = problem.format !== null || isAffine(problem);
+  const decodes = weights && choice !== null && rounding === null && kept === null;
   const rows = decodes ? panelRows(problem, tuning) : 0;
   const form = [m, k, ...a.strides, ...batch, ...a.batch].join();
   const own = { kernel, problem, params: Object.freeze(params), rounding, kept, run };

@@ -1,3 +1,4 @@
+import { hipAffine } from './affine.ts';
 import { hipCopy } from './copy.ts';
 import type { AnyHipKernel } from './declare.ts';
 import { hipGemmDense, hipGemvDense } from './dense.ts';
@@ -24,4 +25,5 @@ export const HIP_KERNELS: readonly AnyHipKernel[] = [
   hipGetRows,
   hipCopy,
   hipGemvExact,
+  hipAffine,
 ] as unknown as readonly AnyHipKernel[];

@@ -310,6 +310,19 @@ typedef struct {
 } tw_hip_copy_params;
 TW_CHECK_SIZE(tw_hip_copy_params, 216);
 
+typedef struct {
+  tw_u32 n;
+  tw_u32 k;
+  tw_u32 src_dtype;
+  tw_u32 group;
+  tw_u32 blocks;
+  tw_i64 src_stride[2];
+  tw_i64 scale_stride[2];
+  tw_i64 zero_stride[2];
+  tw_i64 offset_stride[2];
+} tw_hip_affine_params;
+TW_CHECK_SIZE(tw_hip_affine_params, 88);
+
 enum {
   TW_MATMUL_BUF_A = 0,
   TW_MATMUL_BUF_B = 1,
