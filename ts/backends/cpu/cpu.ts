@@ -11,6 +11,7 @@ import {
   type NativeMapping,
   nativeCall,
 } from '../native.ts';
+import { NativeMemory } from '../native-memory.ts';
 import { cpuElementwise } from './elementwise.ts';
 import { encodeLaunches } from './encode.ts';
 
@@ -23,27 +24,6 @@ export interface CpuOptions {
   readonly isa?: string | undefined;
 }
 
-class CpuMemory implements BackendMemory {
-  readonly native: NativeBuffer;
-  readonly byteLength: number;
-  readonly readOnly: boolean;
-
-  constructor(native: NativeBuffer, readOnly: boolean) {
-    this.native = native;
-    this.byteLength = native.byteLength;
-    this.readOnly = readOnly;
-  }
-  write(bytes: Uint8Array, offset: number): void {
-    nativeCall(() => this.native.write(bytes, offset));
-  }
-  read(target: Uint8Array, offset: number): void {
-    nativeCall(() => this.native.read(target, offset));
-  }
-  release(): void {
-    this.native.release();
-  }
-}
-
 class CpuMapping implements BackendMapping {
   readonly #native: NativeMapping;
   readonly byteLength: number;
@@ -53,7 +33,7 @@ class CpuMapping implements BackendMapping {
     this.byteLength = native.byteLength;
   }
   range(offset: number, length: number): BackendMemory {
-    return new CpuMemory(
+    return new NativeMemory(
       nativeCall(() => this.#native.range(offset, length)),
       true,
     );
@@ -92,7 +72,7 @@ export class CpuBackend implements Backend {
   }
 
   allocate(byteLength: number): BackendMemory {
-    return new CpuMemory(
+    return new NativeMemory(
       nativeCall(() => this.#addon.allocate(byteLength)),
       false,
     );
@@ -111,7 +91,7 @@ export class CpuBackend implements Backend {
 
   run(launches: readonly Launch[], { timed }: { readonly timed: boolean }): BackendRun {
     const { bytes, memory } = encodeLaunches(launches);
-    const buffers = memory.map((owner) => (owner as CpuMemory).native);
+    const buffers = memory.map((owner) => (owner as NativeMemory<NativeBuffer>).native);
     let id = 0;
     const done: BackendRun['done'] = new Promise((resolve, reject) => {
       id = nativeCall(() =>

@@ -22,32 +22,14 @@ import {
   nativeCall,
   nativeError,
 } from '../native.ts';
+import { NativeMemory } from '../native-memory.ts';
 import { hipElementwise } from './elementwise.ts';
 import { encodeLaunches, type ReadyLaunch } from './encode.ts';
 import { type CodeObjects, ObjectFolder, targetFor } from './objects.ts';
 import { checkOptions, type HipOptions } from './options.ts';
 import { type HipLimits, type PreparedLaunch, prepareLaunch } from './prepare.ts';
 
-class HipMemory implements BackendMemory {
-  readonly native: NativeGpuBuffer;
-  readonly byteLength: number;
-  readonly readOnly: boolean;
-
-  constructor(native: NativeGpuBuffer, readOnly: boolean) {
-    this.native = native;
-    this.byteLength = native.byteLength;
-    this.readOnly = readOnly;
-  }
-  write(bytes: Uint8Array, offset: number): void {
-    nativeCall(() => this.native.write(bytes, offset));
-  }
-  read(target: Uint8Array, offset: number): void {
-    nativeCall(() => this.native.read(target, offset));
-  }
-  release(): void {
-    this.native.release();
-  }
-}
+type HipMemory = NativeMemory<NativeGpuBuffer>;
 
 /** Bytes that are copied to the device between two looks at the signal. */
 const STAGED_BYTES = 32 << 20;
@@ -67,7 +49,7 @@ class HipMapping implements BackendMapping {
     return nativeCall(() => {
       const host = this.#native.range(offset, length);
       try {
-        return new HipMemory(this.#gpu.upload(host), true);
+        return new NativeMemory(this.#gpu.upload(host), true);
       } finally {
         host.release();
       }
@@ -78,7 +60,7 @@ class HipMapping implements BackendMapping {
     let memory: HipMemory | null = null;
     try {
       const target = nativeCall(() => this.#gpu.reserve(length));
-      memory = new HipMemory(target, true);
+      memory = new NativeMemory(target, true);
       for (let at = 0; at < length; at += STAGED_BYTES) {
         signal?.throwIfAborted();
         const bytes = Math.min(STAGED_BYTES, length - at);
@@ -188,7 +170,7 @@ export class HipBackend implements Backend {
   }
 
   allocate(byteLength: number): BackendMemory {
-    return new HipMemory(
+    return new NativeMemory(
       nativeCall(() => this.#gpu.allocate(byteLength)),
       false,
     );
