@@ -5,82 +5,27 @@ import type {
   BackendRecording,
   BackendRun,
   Capabilities,
-  LoadOptions,
 } from '../../device/backend.ts';
 import type { Launch } from '../../device/command-list.ts';
 import { TilewrightError } from '../../errors.ts';
-import { imageProblem } from '../../hip/elf.ts';
 import { HIP_KERNELS } from '../../kernels/hip/catalogue.ts';
 import {
   loadNative,
   type NativeAddon,
   type NativeGpu,
-  type NativeGpuBuffer,
   type NativeGpuDone,
   type NativeGpuInfo,
-  type NativeMapping,
   nativeCall,
   nativeError,
 } from '../native.ts';
 import { NativeMemory } from '../native-memory.ts';
 import { hipElementwise } from './elementwise.ts';
 import { encodeLaunches, type ReadyLaunch } from './encode.ts';
+import { HipFunctions } from './functions.ts';
+import { HipMapping, type HipMemory } from './mapping.ts';
 import { type CodeObjects, ObjectFolder, targetFor } from './objects.ts';
 import { checkOptions, type HipOptions } from './options.ts';
 import { type HipLimits, type PreparedLaunch, prepareLaunch } from './prepare.ts';
-
-type HipMemory = NativeMemory<NativeGpuBuffer>;
-
-/** Bytes that are copied to the device between two looks at the signal. */
-const STAGED_BYTES = 32 << 20;
-
-/** A file whose ranges are copied to the device when they are asked for: a GPU of its own cannot read host pages fast. */
-class HipMapping implements BackendMapping {
-  readonly #gpu: NativeGpu;
-  readonly #native: NativeMapping;
-  readonly byteLength: number;
-
-  constructor(gpu: NativeGpu, native: NativeMapping) {
-    this.#gpu = gpu;
-    this.#native = native;
-    this.byteLength = native.byteLength;
-  }
-  range(offset: number, length: number): BackendMemory {
-    return nativeCall(() => {
-      const host = this.#native.range(offset, length);
-      try {
-        return new NativeMemory(this.#gpu.upload(host), true);
-      } finally {
-        host.release();
-      }
-    });
-  }
-  async load(offset: number, length: number, { signal, onBytes }: LoadOptions): Promise<BackendMemory> {
-    const host = nativeCall(() => this.#native.range(offset, length));
-    let memory: HipMemory | null = null;
-    try {
-      const target = nativeCall(() => this.#gpu.reserve(length));
-      memory = new NativeMemory(target, true);
-      for (let at = 0; at < length; at += STAGED_BYTES) {
-        signal?.throwIfAborted();
-        const bytes = Math.min(STAGED_BYTES, length - at);
-        await nativeCall(() => this.#gpu.stage(target, host, at, bytes)).catch((error) => {
-          throw nativeError(error);
-        });
-        onBytes?.(bytes);
-      }
-      return memory;
-    } catch (error) {
-      memory?.release();
-      throw error;
-    } finally {
-      host.release();
-    }
-  }
-  release(): void {
-    this.#native.release();
-  }
-}
 
 function openGpu(addon: NativeAddon, libraries: readonly string[], device: number, seconds: number): NativeGpu {
   try {
@@ -93,6 +38,18 @@ function openGpu(addon: NativeAddon, libraries: readonly string[], device: numbe
       cause: error,
     });
   }
+}
+
+/** @throws ERR_BACKEND_UNAVAILABLE where there are no code objects for a GPU */
+function findTarget({ name, architecture }: NativeGpuInfo, { targets }: CodeObjects): string {
+  const target = targetFor(architecture, targets);
+  if (target !== null) return target;
+  throw new TilewrightError(
+    'ERR_BACKEND_UNAVAILABLE',
+    `${name} is a ${architecture}, and there are no code objects for that; there are some for: ` +
+      `${targets.join(', ') || 'nothing'}.`,
+    { details: { device: name, wanted: architecture, targets } },
+  );
 }
 
 type Start = (timed: boolean, done: NativeGpuDone) => number;
@@ -109,11 +66,8 @@ export class HipBackend implements Backend {
   readonly #gpu: NativeGpu;
   /** A profiler wants to know what launches are called. */
   readonly #profiled: boolean;
-  readonly #objects: CodeObjects;
+  readonly #functions: HipFunctions;
   readonly #limits: HipLimits;
-  readonly #modules = new Map<string, Promise<number>>();
-  /** By `PreparedLaunch.key`: the function's number in the driver. */
-  readonly #functions = new Map<string, number>();
   /** Command lists that wait for code objects to be loaded; later ones must not overtake them. */
   #loading: Promise<unknown> | null = null;
 
@@ -125,15 +79,17 @@ export class HipBackend implements Backend {
     this.#addon = loadNative();
     this.#gpu = openGpu(this.#addon, driver ? [driver] : [], device, timeoutSeconds);
     this.#profiled = this.#gpu.profiled();
+    let objects: CodeObjects;
     try {
       this.info = JSON.parse(this.#gpu.info()) as NativeGpuInfo;
-      this.#objects = options.objects ?? ObjectFolder.ofPackage();
-      this.target = this.#findTarget();
+      objects = options.objects ?? ObjectFolder.ofPackage();
+      this.target = findTarget(this.info, objects);
     } catch (error) {
       this.#gpu.close();
       throw error;
     }
-    const { info } = this;
+    const { info, target } = this;
+    this.#functions = new HipFunctions(this.#gpu, objects, target);
     this.#limits = { maxThreads: info.maxThreads, ldsBytes: info.ldsBytes };
     this.capabilities = Object.freeze({
       backend: 'hip',
@@ -145,8 +101,8 @@ export class HipBackend implements Backend {
       int8Dot: true,
       kernels: new Set([
         'host_reference',
-        ...[...HIP_KERNELS, ...(this.#objects.kernels ?? [])].flatMap((kernel) =>
-          this.#objects.has(kernel, this.target) ? [kernel.name] : [],
+        ...[...HIP_KERNELS, ...(objects.kernels ?? [])].flatMap((kernel) =>
+          objects.has(kernel, target) ? [kernel.name] : [],
         ),
       ]),
       waveSize: info.waveSize,
@@ -155,18 +111,6 @@ export class HipBackend implements Backend {
       driver: `${info.api} ${info.driverVersion}`,
       unifiedMemory: false,
     } as const);
-  }
-
-  #findTarget(): string {
-    const { targets } = this.#objects;
-    const target = targetFor(this.info.architecture, targets);
-    if (target !== null) return target;
-    throw new TilewrightError(
-      'ERR_BACKEND_UNAVAILABLE',
-      `${this.info.name} is a ${this.info.architecture}, and there are no code objects for that; there are some for: ` +
-        `${targets.join(', ') || 'nothing'}.`,
-      { details: { device: this.info.name, wanted: this.info.architecture, targets } },
-    );
   }
 
   allocate(byteLength: number): BackendMemory {
@@ -229,7 +173,7 @@ export class HipBackend implements Backend {
 
   #ready(prepared: readonly (readonly [Launch, PreparedLaunch | null])[]): ReadyLaunch[] {
     return prepared.flatMap(([launch, own]) =>
-      own === null ? [] : [{ launch, prepared: own, function: this.#functions.get(own.key)! }],
+      own === null ? [] : [{ launch, prepared: own, function: this.#functions.of(own)! }],
     );
   }
 
@@ -238,7 +182,7 @@ export class HipBackend implements Backend {
     timed: boolean,
     encode: () => Start,
   ): BackendRun {
-    const missing = prepared.flatMap(([, own]) => (own !== null && !this.#functions.has(own.key) ? [own] : []));
+    const missing = prepared.flatMap(([, own]) => (own !== null && this.#functions.of(own) === undefined ? [own] : []));
     let cancelled = false;
     let id: number | null = null;
     const go = (): BackendRun['done'] => {
@@ -266,7 +210,7 @@ export class HipBackend implements Backend {
       const held = prepared.flatMap(([{ bindings }]) =>
         bindings.flatMap((b) => (b === null ? [] : [b.buffer.retain()])),
       );
-      const ready = (this.#loading ?? Promise.resolve()).then(() => this.#load(missing));
+      const ready = (this.#loading ?? Promise.resolve()).then(() => this.#functions.load(missing));
       // Whoever comes next waits for the loading, whether or not it went well, and not for the work itself.
       const settled: Promise<void> = ready.then(
         () => {},
@@ -290,43 +234,6 @@ export class HipBackend implements Backend {
         if (id !== null) this.#gpu.cancel(id);
       },
     };
-  }
-
-  async #load(missing: readonly PreparedLaunch[]): Promise<void> {
-    for (const own of missing) {
-      if (this.#functions.has(own.key)) continue;
-      const object = this.#objects.find(own, this.target);
-      let module = this.#modules.get(object.key);
-      if (module === undefined) {
-        module = this.#loadModule(object);
-        this.#modules.set(object.key, module);
-        module.catch(() => this.#modules.delete(object.key));
-      }
-      const loaded = await module;
-      this.#functions.set(
-        own.key,
-        nativeCall(() => this.#gpu.function(loaded, own.entry)),
-      );
-    }
-  }
-
-  async #loadModule({ key, bytes }: ReturnType<CodeObjects['find']>): Promise<number> {
-    const image = await bytes();
-    const problem = imageProblem(image);
-    if (problem !== null) {
-      throw new TilewrightError(
-        'ERR_KERNEL_UNKNOWN',
-        `The code object ${key} is damaged: ${problem}. Install it anew.`,
-        {
-          details: { object: key, target: this.target },
-        },
-      );
-    }
-    try {
-      return await this.#gpu.load(image);
-    } catch (error) {
-      throw nativeError(error);
-    }
   }
 
   close(): void {
