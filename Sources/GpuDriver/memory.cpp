@@ -93,16 +93,17 @@ void Pool::close(bool hung) {
   for (const Pointer address : all) context_->api().release(address);
 }
 
-void wait_for(const Api& api, Event event, double limit_ms) {
+void wait_for(const Api& api, Event event, double limit_ms, const std::atomic<double>* latest) {
   const double begin = now_ms();
   for (;;) {
     const int status = api.event_query(event);
     if (status == 0) return;
     if (status != Api::kNotReady) throw api.error(status, "EventQuery");
     const double waited = now_ms() - begin;
-    if (waited > limit_ms) {
+    if (waited > limit_ms || (latest != nullptr && now_ms() > *latest)) {
       throw Error("ERR_NATIVE_FAILURE",
-                  "The device has not finished within " + std::to_string(std::lround(limit_ms / 1000)) +
+                  "The device has not finished within " +
+                      std::to_string(std::lround(std::min(waited, limit_ms) / 1000)) +
                       " s. It is lost: dispose it and open another; where that fails, restart the process.",
                   "{\"lost\":true}", true);
     }

@@ -1,6 +1,7 @@
 // Device memory and the way in and out of it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -101,8 +102,8 @@ class Transfers {
   bool dirty_ = false;
 };
 
-/// Polls until the event has happened; throws Error when the device fails or `limit_ms` has passed. A driver's own wait
-/// would have no limit.
-void wait_for(const Api& api, Event event, double limit_ms);
+/// Polls until the event has happened; throws Error when the device fails, `limit_ms` has passed or, by now_ms(), it is
+/// later than `latest`. A driver's own wait would have no limit.
+void wait_for(const Api& api, Event event, double limit_ms, const std::atomic<double>* latest = nullptr);
 
 }  // namespace tw::gpu

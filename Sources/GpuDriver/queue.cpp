@@ -32,6 +32,7 @@ bool Queue::close() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
+    latest_ = now_ms() + kPatienceMs;
     for (const auto& submission : queue_) submission->cancel = true;
     if (starting_) starting_->cancel = true;
   }
@@ -280,7 +281,7 @@ void Queue::finish(Submission& submission) {
     const auto lost = this->lost();
     // A lost device finishes nothing more: what has not ended by now never will.
     if (lost && api.event_query(submission.events.back()) != 0) throw *lost;
-    wait_for(api, submission.events.back(), limit_ms_);
+    wait_for(api, submission.events.back(), limit_ms_, &latest_);
     if (submission.status == Submission::Status::kFailed) return;
     const auto since = [&](Event event) {
       float ms = 0;

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <thread>
 
@@ -59,6 +60,8 @@ class Queue {
   /// few submissions always are, however long: the device shall not run dry between them.
   static constexpr size_t kWindow = 256;
   static constexpr size_t kFlying = 4;
+  /// How long close() waits for the device: nobody is left who wants the results.
+  static constexpr double kPatienceMs = 2000;
 
   /// `limit_ms`: how long one submission may take. Throws Error.
   Queue(std::shared_ptr<const Context> context, std::shared_ptr<Pool> pool, Transfers& transfers, double limit_ms);
@@ -90,6 +93,8 @@ class Queue {
   const std::shared_ptr<Pool> pool_;
   Transfers& transfers_;
   const double limit_ms_;
+  /// Nothing is waited for after this.
+  std::atomic<double> latest_{std::numeric_limits<double>::infinity()};
   const Ranges* const ranges_ = Ranges::active();
   Stream stream_ = nullptr, capture_ = nullptr;
 
