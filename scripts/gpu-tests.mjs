@@ -1,4 +1,5 @@
-// Tests on this machine's GPU, whatever driver it has: `node scripts/gpu-tests.mjs [--only ops,exercise,overhead,memcheck,racecheck]`.
+// Tests on this machine's GPU, whatever driver it has: `node scripts/gpu-tests.mjs [--only ops,exercise,…]`:
+// ops, exercise, overhead and compute-sanitizer's memcheck, racecheck, synccheck and initcheck.
 // Needs a checkout with its development dependencies, the addon (`npm run build`) and compiled kernels
 // (`npm run build:hip`, or a folder of them in TILEWRIGHT_HIP_OBJECTS).
 import { spawnSync } from 'node:child_process';
@@ -16,8 +17,12 @@ const STEPS = {
   ],
   exercise: ['every kernel family beside the CPU', exercise],
   overhead: ['cost of a launch', node('scripts/gpu/overhead.ts')],
-  memcheck: ['compute-sanitizer memcheck', sanitizer('memcheck')],
-  racecheck: ['compute-sanitizer racecheck', sanitizer('racecheck')],
+  ...Object.fromEntries(
+    ['memcheck', 'racecheck', 'synccheck', 'initcheck'].map((tool) => [
+      tool,
+      [`compute-sanitizer ${tool}`, sanitizer(tool)],
+    ]),
+  ),
 };
 
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
