@@ -136,21 +136,36 @@ describe.runIf(hasClang)('Matmul at wave 64', () => {
       gateQuantization: { scale: 0.01, zeroPoint: entries(6, [n, groups]) },
       ...{ bias: entries(7, [n]), activation: 'silu' },
     };
-    for (const rows of [3, 2]) {
-      const own = { ...args, a: rows === 3 ? args.a : args.a.slice(null, { end: 2 }) };
-      const variant = rows === 3 ? 'GemmTiled' : 'Gemv';
-      const { out, commands, selection } = dispatcher.encode({ ...own, variant });
+    const codes = Int8Array.from(uniform(2 * 3 * k, 8), (value) => value * 127);
+    for (const [variant, kernel, a, count] of [
+      ['GemmTiled', 'hip_gemm_dense', args.a, 10],
+      // Activations of integers become f32, once.
+      ['Gemv', 'hip_gemv_dense', device.tensor(codes, { shape: [2, 3, k] }), 11],
+    ] as const) {
+      const { out, commands, selection } = dispatcher.encode({ ...args, a, variant });
       // Two panels of 128 and 2 rows, each of two matrices and their gates.
-      expect([selection.kernel, commands.length]).toEqual([
-        variant === 'Gemv' ? 'hip_gemv_dense' : 'hip_gemm_dense',
-        10,
-      ]);
+      expect([selection.kernel, commands.length]).toEqual([kernel, count]);
       expect(selection.reason).toContain('decoded to f32 in working space, 128 rows at a time');
       await device.submit(commands);
-      const wanted = await (await dispatcher.matmul({ ...own, variant: 'Reference' })).read();
+      const wanted = await (await dispatcher.matmul({ ...args, a, variant: 'Reference' })).read();
       const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       const got = await out.read();
       expect(wanted.every((value, i) => Math.abs(value - got[i]!) < 1e-5 * largest)).toBe(true);
+    }
+    // Against plain floats, and against blocks, rounded or not.
+    const a = device.tensor(Int32Array.from(codes.subarray(0, k)), { shape: [1, k] });
+    const plain = device.tensor(uniform(7 * k, 9), { shape: [7, k] });
+    const blocks = device.quantized(quantize('q8_0', uniform(7 * k, 9)), { format: 'q8_0', shape: [7, k] });
+    for (const [kernel, own] of [
+      ['hip_gemv_dense', { a, b: plain, transposeB: true }],
+      ['hip_gemv_exact', { a, b: blocks }],
+      ['hip_gemm_bf16', { a, b: blocks, precision: 'fast' }],
+    ] as const) {
+      expect(dispatcher.select(own).kernel).toBe(kernel);
+      const got = await (await dispatcher.matmul(own)).read();
+      const wanted = await (await dispatcher.matmul({ ...own, variant: 'Reference' })).read();
+      const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      expect(wanted.every((value, i) => Math.abs(value - got[i]!) < 0.02 * largest)).toBe(true);
     }
   });
 

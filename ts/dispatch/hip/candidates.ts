@@ -3,6 +3,7 @@ import { hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
 import { hipGemvExact } from '../../kernels/hip/exact.ts';
 import { HIP_GEMM_BF16_TILES, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
+import { DTYPES, type DType } from '../../tensor/dtype.ts';
 import { MatmulVariant } from '../args.ts';
 import type { Candidate } from '../catalogue.ts';
 import { HOST_REFERENCE } from '../host-reference.ts';
@@ -23,19 +24,18 @@ import {
 import type { TuningEntry } from '../tuning.ts';
 import { decodedMatrices, isAffine, MAX_MATRICES, panelRows, plain } from './decode.ts';
 import { isDirect, keepActivations } from './keep.ts';
-import { gateOf, hipParams } from './params.ts';
+import { denseParams, gateOf, hipParams } from './params.ts';
 import { gemvColumns } from './shapes.ts';
 
-const FLOATS: readonly (string | null)[] = ['f32', 'f16', 'bf16', null];
+const isFloat = (dtype: DType | null): boolean => dtype === null || DTYPES[dtype].float;
 /** Workgroups along y and z that every driver takes. */
 const MAX_GRID = 65535;
 /** Rows of a that are rounded to 8 bits: a workgroup each, whole groups of up to 8. */
 const MAX_Q8_ROWS = MAX_GRID - 7;
 
 /** What no kernel reads. */
-const refuseOperands: Rule = ({ aDType, residualDType, biasDType, n, k, batch }) => {
-  if (!FLOATS.includes(aDType)) return `a is ${aDType}; the kernels read f32, f16 and bf16`;
-  if (!FLOATS.includes(residualDType) || !FLOATS.includes(biasDType)) return 'bias and residual are floats';
+const refuseOperands: Rule = ({ residualDType, biasDType, n, k, batch }) => {
+  if (!isFloat(residualDType) || !isFloat(biasDType)) return 'bias and residual are floats';
   if (Math.max(n, k) > MAX_INT) return 'n and k are counted in 31 bits';
   return product(batch) > MAX_GRID ? `more than ${MAX_GRID} batches` : null;
 };
@@ -43,8 +43,11 @@ const refuseOperands: Rule = ({ aDType, residualDType, biasDType, n, k, batch })
 const refuseExact: Rule = ({ precision }) =>
   precision === 'exact' ? 'it rounds activations, and precision is exact' : null;
 
-const refuseRows: Rule = ({ m }) =>
-  m > MAX_Q8_ROWS ? `m = ${m}; at most ${MAX_Q8_ROWS} rows are rounded to 8 bits` : null;
+/** Of activations that are rounded to 8 bits. */
+const refuseRows: Rule = ({ m, aDType }) => {
+  if (!isFloat(aDType)) return `a is ${aDType}; floats are rounded to 8 bits`;
+  return m > MAX_Q8_ROWS ? `m = ${m}; at most ${MAX_Q8_ROWS} rows are rounded to 8 bits` : null;
+};
 
 /** What the kernel itself says of the form of a problem. */
 const refuseGemv: Rule = (problem, { waveSize }) => {
@@ -68,9 +71,8 @@ const refuseGemmBF16: Rule = (problem) => {
   return hipGemmBF16.refuse(params, { b_dtype: params.b_dtype, rows, gate: gateOf(problem) });
 };
 const refuseGemvDense: Rule = (problem, { waveSize }) =>
-  hipGemvDense.refuse(hipParams(plain(problem)), { order: 0, columns: 1, gate: gateOf(problem), wave: waveSize! });
-const refuseTiles: Rule = (problem) =>
-  hipGemmDense.refuse(hipParams(plain(problem)), { product: 0, gate: gateOf(problem) });
+  hipGemvDense.refuse(denseParams(problem), { order: 0, columns: 1, gate: gateOf(problem), wave: waveSize! });
+const refuseTiles: Rule = (problem) => hipGemmDense.refuse(denseParams(problem), { product: 0, gate: gateOf(problem) });
 
 const refuseMatrices: Rule = (problem) =>
   plain(problem) !== problem && decodedMatrices(problem) > MAX_MATRICES

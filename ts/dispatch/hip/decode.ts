@@ -37,6 +37,10 @@ export function panelRows(problem: MatmulProblem, tuning: TuningEntry): number {
   return Math.min(problem.n, Math.max(MIN_ROWS, rows - (rows % MIN_ROWS)));
 }
 
+/** The same for weights that have to be decoded; undefined for those that kernels read as they are. */
+export const decodedRows = (problem: MatmulProblem, tuning: TuningEntry): number | undefined =>
+  problem.format !== null || isAffine(problem) ? panelRows(problem, tuning) : undefined;
+
 function decodedLayout(problem: MatmulProblem, layout: MatrixLayout, rows: number): MatrixLayout {
   const { k, batch } = problem;
   const sizes = distinct(batch, layout);

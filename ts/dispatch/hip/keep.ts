@@ -40,6 +40,10 @@ const isDirectBF16 = ({ m, k, a, batch, aDType }: MatmulProblem): boolean => {
   return aDType === 'bf16' && [...batch, m, k].every((size, d) => size === 1 || own[d] === strides[d]);
 };
 
+/** Integer activations as f32, for the kernels that read floats; undefined for floats, which they read as they are. */
+export const keptNumbers = (problem: MatmulProblem): Kept | undefined =>
+  DTYPES[problem.aDType].float ? undefined : keepActivations(problem, 'f32');
+
 export function keepActivations(problem: MatmulProblem, dtype: KeptDType): Kept {
   const { m, k, a, batch } = problem;
   const a_batch = batchStrides(contiguousStrides(batch).map((stride) => stride * m * k));

@@ -3,6 +3,8 @@ import { ACTIVATIONS } from '../../kernels/types.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import { batchSizes, batchStrides } from '../params.ts';
 import type { MatmulProblem } from '../problem.ts';
+import { plain } from './decode.ts';
+import { keptNumbers } from './keep.ts';
 
 /** Whether the instance with a gate is wanted, as kernels' constants have it. */
 export const gateOf = ({ gate }: MatmulProblem): 0 | 1 => (gate === null ? 0 : 1);
@@ -39,3 +41,9 @@ export function hipParams(problem: MatmulProblem): HipMatmulParams {
     residual_batch: batchStrides(problem.residual?.batch ?? []),
   };
 }
+
+/** The parameters of the kernels on plain matrices: of weights and activations as they are once decoded. */
+export const denseParams = (problem: MatmulProblem, rows = problem.n): HipMatmulParams => ({
+  ...hipParams(plain(problem, rows)),
+  ...keptNumbers(problem)?.params,
+});

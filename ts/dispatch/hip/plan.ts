@@ -14,9 +14,9 @@ import type { MatmulCall, Plan } from '../catalogue.ts';
 import { hostReference } from '../host-reference.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
-import { decodedBytes, decodePanel, isAffine, type Panel, panelRows, panels, plain } from './decode.ts';
-import { KEPT_ALIGNMENT, type Kept, keepActivations } from './keep.ts';
-import { gateOf, hipParams } from './params.ts';
+import { decodedBytes, decodedRows, decodePanel, type Panel, panels, plain } from './decode.ts';
+import { KEPT_ALIGNMENT, type Kept, keepActivations, keptNumbers } from './keep.ts';
+import { denseParams, gateOf, hipParams } from './params.ts';
 import { gemmRows, gemvShape, workgroup } from './shapes.ts';
 
 /**
@@ -39,6 +39,8 @@ export interface HipPlan extends Plan {
   readonly panels: readonly (Panel & { readonly params: HipMatmulParams })[] | null;
   /** For a kernel that reads rows of one type: how activations of another form become that. */
   readonly kept: Kept | null;
+  /** Where activations lie in working space: behind the panels. */
+  readonly activationsAt: number;
   /** The launch of the kernel itself; null for the one on the JavaScript thread. */
   readonly run: ((buffers: Buffers, params: HipMatmulParams, label: string) => Command) | null;
   readonly label: string;
@@ -50,7 +52,9 @@ type Buffers = ReturnType<typeof matmulBuffers>;
 interface Choice {
   readonly params: HipMatmulParams;
   readonly rounding?: Rounding;
-  readonly kept?: Kept;
+  readonly kept?: Kept | undefined;
+  /** Rows of weights that are decoded at a time, for kernels on plain matrices. */
+  readonly panelRows?: number | undefined;
   readonly run: NonNullable<HipPlan['run']>;
   /** For labels: `c4/2`. */
   readonly shape: string;
@@ -101,24 +105,29 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
   },
 
   hip_gemm_dense: (problem, _, __, tuning) => {
-    const decoded = plain(problem, panelRows(problem, tuning));
-    const params = hipParams(decoded);
-    const constants = { product: productOf(decoded), gate: gateOf(problem) };
+    const rows = decodedRows(problem, tuning);
+    const params = denseParams(problem, rows);
+    const constants = { product: productOf(plain(problem)), gate: gateOf(problem) };
     return {
       params,
+      panelRows: rows,
+      kept: keptNumbers(problem),
       run: (buffers, params, label) => launch(hipGemmDense, { buffers, constants, params, label }),
       shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}`,
     };
   },
 
   hip_gemv_dense: (problem, _, { waveSize }, tuning) => {
-    const params = hipParams(plain(problem, panelRows(problem, tuning)));
+    const rows = decodedRows(problem, tuning);
+    const params = denseParams(problem, rows);
     const [alongN, alongK] = params.b_stride;
     const columns = HIP_GEMV_DENSE_COLUMNS.find((width) => width >= problem.m) ?? HIP_GEMV_DENSE_COLUMNS.at(-1)!;
     const order = HIP_GEMV_ORDERS.indexOf(alongN === 1 && alongK !== 1 ? 'columns' : 'rows');
     const constants = { order, columns, gate: gateOf(problem), wave: waveSize! };
     return {
       params,
+      panelRows: rows,
+      kept: keptNumbers(problem),
       run: (buffers, params, label) => launch(hipGemvDense, { buffers, constants, params, label }),
       shape: `${HIP_GEMV_ORDERS[order]} c${columns}`,
     };
@@ -153,39 +162,31 @@ export function makePlan(
   const choice = KERNELS[kernel]?.(problem, common, capabilities, tuning) ?? null;
   const { m, k, a, batch } = problem;
   const batches = product(batch);
-  const { rounding = null, kept = null, run = null, params = common } = choice ?? {};
-  const weights = problem.format !== null || isAffine(problem);
-  const decodes = weights && choice !== null && rounding === null && kept === null;
-  const rows = decodes ? panelRows(problem, tuning) : 0;
+  const { rounding = null, kept = null, run = null, params = common, panelRows: rows } = choice ?? {};
   const form = [m, k, ...a.strides, ...batch, ...a.batch].join();
-  const own = { kernel, problem, params: Object.freeze(params), rounding, kept, run };
+  const activationsAt = rows === undefined ? 0 : decodedBytes(problem, rows);
+  const own = { kernel, problem, params: Object.freeze(params), rounding, kept, run, activationsAt };
+  // What stands alone in the working space may be shared.
+  const name = rounding !== null ? `q8 ${rounding.group},${rounding.step}` : kept?.direct === false ? kept.dtype : null;
+  const bytes = rounding !== null ? batches * q8Bytes(m, k, rounding.group) : (kept?.bytes ?? 0);
   return {
     ...own,
-    panels: decodes ? panels(problem, rows).map((panel) => ({ ...panel, params: { ...params, n: panel.rows } })) : null,
-    scratchBytes:
-      rounding !== null
-        ? Math.max(16, batches * q8Bytes(m, k, rounding.group))
-        : kept !== null
-          ? kept.bytes
-          : decodes
-            ? decodedBytes(problem, rows)
-            : 0,
-    preparation:
-      rounding !== null
-        ? `q8 ${rounding.group},${rounding.step},${form}`
-        : kept !== null && !kept.direct
-          ? `${kept.dtype} ${form}`
-          : null,
+    panels:
+      rows === undefined
+        ? null
+        : panels(problem, rows).map((panel) => ({ ...panel, params: { ...params, n: panel.rows } })),
+    scratchBytes: activationsAt + (rounding !== null ? Math.max(KEPT_ALIGNMENT, bytes) : bytes),
+    preparation: name === null || activationsAt > 0 ? null : `${name} ${form}`,
     label:
       `${kernel}<${problem.format?.name ?? problem.bDType}${choice === null ? '' : ` ${choice.shape}`}> ` +
       `${m * batches}x${problem.n}x${k}`,
   };
 }
 
-/** The buffers that a kernel is given; activations may be the rounded ones. */
-function matmulBuffers(plan: HipPlan, { args, out, scratch }: MatmulCall) {
+/** The buffers that a kernel is given. */
+function matmulBuffers(plan: HipPlan, { args, out }: MatmulCall, a: Binding) {
   return {
-    a: plan.rounding === null ? args.a.binding : { buffer: scratch!, byteOffset: 0 },
+    a,
     b: aligned(plan.problem, args.b.binding),
     out: out.binding,
     bias: args.bias?.binding,
@@ -209,23 +210,30 @@ export function aligned({ format }: Pick<MatmulProblem, 'format'>, binding: Bind
 }
 
 export function commands(plan: HipPlan, call: MatmulCall): Command[] {
-  const { run, params, label, kept, rounding, problem } = plan;
+  const { run, label, problem } = plan;
   if (run === null) return [hostReference(problem, call.args, call.out)];
-  const buffers = matmulBuffers(plan, call);
-  if (plan.panels !== null) {
-    return plan.panels.flatMap((panel) => {
-      const { commands, b, gate } = decodePanel(problem, call, panel);
-      return [...commands, run({ ...columnsFrom(buffers, params, panel.from), b, gate }, panel.params, label)];
-    });
+  const { a, params, prepare } = activations(plan, call);
+  const buffers = matmulBuffers(plan, call, a);
+  const before = prepare === null || call.prepared ? [] : [prepare];
+  if (plan.panels === null) return [...before, run(buffers, { ...plan.params, ...params }, label)];
+  const own = plan.panels.flatMap((panel) => {
+    const { commands, b, gate } = decodePanel(problem, call, panel);
+    const shifted = { ...columnsFrom(buffers, plan.params, panel.from), b, gate };
+    return [...commands, run(shifted, { ...panel.params, ...params }, label)];
+  });
+  return [...before, ...own];
+}
+
+/** Where a kernel finds its activations and the parameters that say so, and the launch that brings them there, if any. */
+function activations(plan: HipPlan, call: MatmulCall) {
+  const { rounding, kept } = plan;
+  const given = call.args.a.binding;
+  const a = { buffer: call.scratch!, byteOffset: plan.activationsAt };
+  if (rounding !== null) return { a, params: {}, prepare: quantizeCommand(plan, rounding, call) };
+  if (kept === null || (kept.direct && given.byteOffset % KEPT_ALIGNMENT === 0)) {
+    return { a: given, params: {}, prepare: null };
   }
-  if (kept !== null) {
-    if (kept.direct && call.args.a.binding.byteOffset % KEPT_ALIGNMENT === 0) return [run(buffers, params, label)];
-    const a = { buffer: call.scratch!, byteOffset: 0 };
-    const own = run({ ...buffers, a }, { ...params, ...kept.params }, label);
-    return call.prepared ? [own] : [kept.copy(call.args.a.binding, a), own];
-  }
-  const own = run(buffers, params, label);
-  return rounding === null || call.prepared ? [own] : [quantizeCommand(plan, rounding, call), own];
+  return { a, params: kept.params, prepare: kept.copy(given, a) };
 }
 
 /** The buffers whose first column of results is `from`. */
