@@ -1,5 +1,7 @@
 // The public API. Files inside the package import from each other, never from here.
 export type { CpuOptions } from './backends/cpu/cpu.ts';
+export { type CodeObjects, ObjectFolder, type ObjectRequest } from './backends/hip/objects.ts';
+export type { HipOptions } from './backends/hip/options.ts';
 export type { MetalOptions } from './backends/metal/metal.ts';
 export { type OpenDeviceOptions, openDevice } from './backends/open.ts';
 export type {
@@ -63,6 +65,7 @@ export {
 } from './gguf/index.ts';
 export { KERNELS } from './kernels/catalogue.ts';
 export type { LaunchGeometry } from './kernels/declare.ts';
+export { type AnyHipKernel, declareHipKernel, type HipKernel } from './kernels/hip/declare.ts';
 export type { FunctionConstant } from './kernels/metal/declare.ts';
 export type { Activation } from './kernels/types.ts';
 export { AsyncKernelLauncher, type LaunchHandle } from './ops/async-launcher.ts';
