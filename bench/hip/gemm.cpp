@@ -1,7 +1,11 @@
 // Checks and times the GEMMs of block-quantized weights on an NVIDIA GPU, all instances beside each other, so that the
 // dispatcher's choice can be made from numbers. Weights rotate among copies that do not fit the L2 cache together.
 //
-//   gemm FOLDER [--formats q4_k,q6_k] [--shapes 14336x4096] [--rows 512,128,32] [--peer lib.so] [--check]
+//   gemm FOLDER [--formats q4_k,q6_k] [--shapes 14336x4096] [--rows 512,128,32] [--splits 1,2,4] [--peer lib.so]
+//        [--instances m32:32x64] [--check]
+//
+// --splits: workgroups that share a tile along k, each number tried; --instances names them, with rows and columns of
+// their tiles, where they are not those of the dispatcher.
 //
 // FOLDER has `npm run build:hip -- --targets sm_80`, and for the share of the peak bench/hip/peak.hip compiled in the
 // same way to peak.ptx. A peer is a library with peer_gemm_quantize and peer_gemm, as they are declared below.
@@ -125,6 +129,7 @@ double measured_peak(const std::string& folder) {
 
 int main(int argc, char** argv) {
   std::string folder = argc > 1 ? argv[1] : "", formats, shapes = "14336x4096", counts = "512,128,32";
+  std::string shares = "1,2,3,4,6,8", names = "m16:16x128,m32:32x128,m64:64x128,m128:128x128";
   for (const Format& f : kFormats) formats += (formats.empty() ? "" : ",") + std::string(f.name);
   bool only_check = false;
   Peer peer;
@@ -140,6 +145,10 @@ int main(int argc, char** argv) {
       shapes = argv[++i];
     } else if (option == "--rows") {
       counts = argv[++i];
+    } else if (option == "--splits") {
+      shares = argv[++i];
+    } else if (option == "--instances") {
+      names = argv[++i];
     } else if (option == "--peer") {
       void* library = dlopen(argv[++i], RTLD_NOW);
       if (library == nullptr) return std::fprintf(stderr, "%s\n", dlerror()), 1;
@@ -175,7 +184,7 @@ int main(int argc, char** argv) {
     check(driver().cuModuleGetFunction(&f, module, symbol.c_str()), symbol.c_str());
     return f;
   };
-  const Function copy = function(load("copy"), "copy_elements");
+  const Function copy = function(load("copy"), "copy_elements"), add = function(load("gemm_sum"), "gemm_sum");
 
   std::mt19937 random(7);
   std::normal_distribution<float> normal(0.0f, 0.05f);
@@ -189,11 +198,16 @@ int main(int argc, char** argv) {
     const tw_codec& codec = *tw_codec_of(format->id);
     const Module module = load("gemm_bf16." + which);
     std::vector<Instance> instances;
-    for (const auto& [rows, columns] : {std::pair{32, 64}, {64, 64}, {128, 128}}) {
-      const std::string name = "m" + std::to_string(rows), symbol = "gemm_bf16_" + which + "_" + name;
+    for (const std::string& entry : split(names)) {
+      char name[40];
+      int rows, columns;
+      if (std::sscanf(entry.c_str(), "%39[^:]:%dx%d", name, &rows, &columns) != 3) {
+        return std::fprintf(stderr, "no instance %s\n", entry.c_str()), 2;
+      }
+      const std::string symbol = "gemm_bf16_" + which + "_" + name;
       instances.push_back({name, function(module, symbol), rows, columns, false});
-      if (only_check)
-        instances.push_back({name + " gate", function(module, symbol + "_gate"), rows, columns / 2, true});
+      if (!only_check) continue;
+      instances.push_back({std::string(name) + " gate", function(module, symbol + "_gate"), rows, columns / 2, true});
     }
     for (const std::string& shape : split(shapes)) {
       int n, k;
@@ -244,56 +258,81 @@ int main(int argc, char** argv) {
           if (narrow[i] != to_bf16(x[i])) failures++;
         }
 
-        std::printf("%-6s %dx%d m %d:", which.c_str(), n, k, m);
+        std::printf("%-6s %dx%d m %d%s:", which.c_str(), n, k, m,
+                    only_check ? " (largest error over its bound, by splits)" : "");
         double best = 1e30;
         std::string chosen;
+        Address space = 0;
+        size_t space_bytes = 0;
         for (const Instance& instance : instances) {
-          tw_hip_matmul_params p{};
-          p.m = m, p.n = n, p.k = k;
-          p.a_stride[0] = k, p.a_stride[1] = 1;
-          p.b_stride[0] = p.gate_stride[0] = int64_t(row_bytes);
-          p.out_stride[0] = n, p.out_stride[1] = 1;
-          p.alpha = 1, p.b_dtype = format->id, p.activation = instance.gate ? TW_ACT_RELU : TW_ACT_NONE;
-          for (auto& v : p.batch) v = 1;
-          const auto call = [&](int i) {
-            Address w = b + bytes * (i % copies), gate = instance.gate ? w : 0, none = 0, a = bf16, o = out;
-            void* args[] = {&a, &w, &o, &none, &none, &gate, &none, &p};
-            DO(cuLaunchKernel(instance.function, (m + instance.rows - 1) / instance.rows,
-                              (n + instance.columns - 1) / instance.columns, 1, 256, 1, 1, 0, stream, args, nullptr));
-          };
-          DO(cuMemsetD8Async(out, 0xff, size_t(m) * n * 4, stream));
-          call(0);
-          DO(cuStreamSynchronize(stream));
-          std::vector<float> result(size_t(m) * n);
-          DO(cuMemcpyDtoH_v2(result.data(), out, result.size() * 4));
-          // Every output has to be written; 300 and the last are summed again.
-          double worst = 0;
-          for (float v : result) {
-            if (!std::isfinite(v)) worst = INFINITY;
-          }
-          std::vector<float> row(k);
-          for (int s = 0; s < 300; s++) {
-            const int i = s == 0 ? m - 1 : random() % m, j = s == 0 ? n - 1 : random() % n;
-            codec.decode(&weights[j * row_bytes], row.data(), k / format->block);
-            double sum = 0, absolute = 0;
-            for (int q = 0; q < k; q++) {
-              const double w = from_bits(uint32_t(to_bf16(row[q])) << 16);
-              const double a = from_bits(uint32_t(narrow[size_t(i) * k + q]) << 16);
-              sum += w * a, absolute += std::fabs(w * a);
-            }
-            double bound = (k + 16) * 5.96e-8 * absolute;
-            // The gate is the weights once more: twice the relative error.
-            if (instance.gate) bound *= 2 * std::fabs(sum) + bound, sum = sum < 0 ? 0 : sum * sum;
-            worst = std::max(worst, std::fabs(result[size_t(i) * n + j] - sum) / bound);
-          }
-          if (!(worst <= 1)) failures++;
+          // Tiles that are three quarters empty, and many small ones, are nobody's choice.
+          if (!only_check && (instance.rows > std::max(16, 4 * m) || m > 4 * instance.rows)) continue;
           std::printf(" %s", instance.name.c_str());
-          if (!(worst <= 1) || only_check) std::printf(" %s%.3f of the bound", worst <= 1 ? "" : "WRONG ", worst);
-          if (only_check) continue;
-          const double us = time_calls(std::max(8, copies), call);
-          if (us < best) best = us, chosen = instance.name;
-          std::printf(" %.1f", us);
+          for (const std::string& share : split(shares)) {
+            tw_hip_matmul_params p{};
+            p.m = m, p.n = n, p.k = k;
+            p.splits = unsigned(std::stoi(share));
+            p.a_stride[0] = k, p.a_stride[1] = 1;
+            p.b_stride[0] = p.gate_stride[0] = int64_t(row_bytes);
+            p.out_stride[0] = n, p.out_stride[1] = 1;
+            p.alpha = 1, p.b_dtype = format->id, p.activation = instance.gate ? TW_ACT_RELU : TW_ACT_NONE;
+            for (auto& v : p.batch) v = 1;
+            tw_hip_gemm_sum_params sum{};
+            sum.m = m, sum.n = n, sum.splits = p.splits, sum.gate = instance.gate;
+            sum.out_stride[0] = n, sum.out_stride[1] = 1;
+            sum.alpha = 1, sum.activation = p.activation;
+            for (auto& v : sum.batch) v = 1;
+            const size_t wanted = size_t(p.splits) * m * n * (instance.gate ? 2 : 1) * 4;
+            if (p.splits > 1 && wanted > space_bytes) {
+              if (space != 0) DO(cuMemFree_v2(space));
+              space = allocate(space_bytes = wanted);
+            }
+            const auto call = [&](int i) {
+              Address w = b + bytes * (i % copies), gate = instance.gate ? w : 0, none = 0, a = bf16, o = out;
+              Address to = p.splits > 1 ? space : out;
+              void* args[] = {&a, &w, &to, &none, &none, &gate, &none, &p};
+              DO(cuLaunchKernel(instance.function, (m + instance.rows - 1) / instance.rows,
+                                (n + instance.columns - 1) / instance.columns, p.splits, 256, 1, 1, 0, stream, args,
+                                nullptr));
+              if (p.splits == 1) return;
+              void* rest[] = {&space, &o, &none, &none, &none, &sum};
+              DO(cuLaunchKernel(add, (n + 1023) / 1024, m, 1, 256, 1, 1, 0, stream, rest, nullptr));
+            };
+            DO(cuMemsetD8Async(out, 0xff, size_t(m) * n * 4, stream));
+            if (p.splits > 1) DO(cuMemsetD8Async(space, 0xff, wanted, stream));
+            call(0);
+            DO(cuStreamSynchronize(stream));
+            std::vector<float> result(size_t(m) * n);
+            DO(cuMemcpyDtoH_v2(result.data(), out, result.size() * 4));
+            // Every output has to be written; 300 and the last are summed again.
+            double worst = 0;
+            for (float v : result) {
+              if (!std::isfinite(v)) worst = INFINITY;
+            }
+            std::vector<float> row(k);
+            for (int s = 0; s < 300; s++) {
+              const int i = s == 0 ? m - 1 : random() % m, j = s == 0 ? n - 1 : random() % n;
+              codec.decode(&weights[j * row_bytes], row.data(), k / format->block);
+              double sum = 0, absolute = 0;
+              for (int q = 0; q < k; q++) {
+                const double w = from_bits(uint32_t(to_bf16(row[q])) << 16);
+                const double a = from_bits(uint32_t(narrow[size_t(i) * k + q]) << 16);
+                sum += w * a, absolute += std::fabs(w * a);
+              }
+              double bound = (k + 16) * 5.96e-8 * absolute;
+              // The gate is the weights once more: twice the relative error.
+              if (instance.gate) bound *= 2 * std::fabs(sum) + bound, sum = sum < 0 ? 0 : sum * sum;
+              worst = std::max(worst, std::fabs(result[size_t(i) * n + j] - sum) / bound);
+            }
+            if (!(worst <= 1)) failures++;
+            if (!(worst <= 1) || only_check) std::printf(" /%u %s%.3f", p.splits, worst <= 1 ? "" : "WRONG ", worst);
+            if (only_check) continue;
+            const double us = time_calls(std::max(8, copies), call);
+            if (us < best) best = us, chosen = instance.name + "/" + share;
+            std::printf(" %.1f", us);
+          }
         }
+        if (space != 0) DO(cuMemFree_v2(space));
         if (!only_check) {
           const double rate = 2.0 * m * n * k / best * 1e-6;
           std::printf(" | %s %.1f us, %.0f TFLOP/s", chosen.c_str(), best, rate);

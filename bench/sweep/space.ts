@@ -98,7 +98,7 @@ function cpuStudies(shapes: readonly SweepShape[]): Study[] {
 
 function hipStudies(shapes: readonly SweepShape[]): Study[] {
   const fast = shapes.filter(({ format, precision }) => QuantFormat.has(format) && precision === 'fast');
-  return [...grouped(fast, ({ format, m }) => `${format}.c${gemvColumns(m)}`)].map(
+  const gemv = [...grouped(fast, ({ format, m }) => `${format}.c${gemvColumns(m)}`)].map(
     ([key, of]): SizeStudy => ({
       type: 'sizes',
       name: `${key}: waves and split of hip_gemv`,
@@ -111,6 +111,16 @@ function hipStudies(shapes: readonly SweepShape[]): Study[] {
       kernels: ['hip_gemv'],
     }),
   );
+  const gemm = [...grouped(fast, ({ format }) => format)].map(
+    ([format, of]): SizeStudy => ({
+      type: 'sizes',
+      name: `${format}: split of hip_gemm`,
+      axes: { [`gemmGroups.${format}`]: [1, 2, 3, 4, 6], [`gemmSplitK.${format}`]: [256, 512, 1024, 2048] },
+      shapes: of,
+      kernels: ['hip_gemm', 'hip_gemm_bf16'],
+    }),
+  );
+  return [...gemv, ...gemm];
 }
 
 /** `64x32x32, 2 by 2 simdgroups` */

@@ -184,7 +184,7 @@ TW_DEVICE void gemm_dense(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
     Work::multiply(shared, sums);
     barrier_lds();
   }
-  Tile::template store<Work>(TW_HIP_MATMUL_PASSED, sums, shared, m0, n0, z);
+  Tile::template store<Work, false>(TW_HIP_MATMUL_PASSED, sums, shared, m0, n0, z);
 }
 
 }  // namespace tw

@@ -228,7 +228,8 @@ struct GemmQ8 {
 template <class F, bool Gate>
 TW_DEVICE void gemm_q8(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
   typedef GemmQ8<F, Gate> Gemm;
-  const u32 z = block_z(), m0 = block_x() * Gemm::tile_m, n0 = block_y() * Gemm::outputs_n;
+  const Share share = Share::of(p, Gemm::tile_k);
+  const u32 z = share.z, m0 = block_x() * Gemm::tile_m, n0 = block_y() * Gemm::outputs_n;
   const Gemm tile = {p,
                      a + u64(z) * q8_row_at(p.m, p.k, 1),
                      b + batch_offset(p.batch, p.b_batch, z),
@@ -238,15 +239,16 @@ TW_DEVICE void gemm_q8(TW_HIP_MATMUL_PARAMETERS, u8* shared) {
                      n0};
   typename Gemm::Sums sums = {};
   typename Gemm::Loads loads;
-  tile.load(0, loads);
-  for (u32 k0 = 0; k0 < p.k; k0 += Gemm::tile_k) {
+  const u32 begin = share.begin * Gemm::tile_k, end = share.end * Gemm::tile_k;
+  if (begin < end) tile.load(begin, loads);
+  for (u32 k0 = begin; k0 < end; k0 += Gemm::tile_k) {
     tile.unpack(k0, loads);
     barrier_lds();
-    if (k0 + Gemm::tile_k < p.k) tile.load(k0 + Gemm::tile_k, loads);
+    if (k0 + Gemm::tile_k < end) tile.load(k0 + Gemm::tile_k, loads);
     tile.multiply(sums);
     barrier_lds();
   }
-  GemmTile<64, 128, Gate>::template store<Gemm>(TW_HIP_MATMUL_PASSED, sums, shared, m0, n0, z);
+  GemmTile<64, 128, Gate>::template store<Gemm, true>(TW_HIP_MATMUL_PASSED, sums, shared, m0, n0, z);
 }
 
 }  // namespace tw

@@ -1,12 +1,28 @@
 // What the GEMMs share: a workgroup of 256 threads has a tile of M rows of activations and N rows of weights; with a
 // gate, the second half of the weights is the gate's. The sums go to memory by way of LDS, 32 rows at a time, so that
 // neighbours write neighbours, the epilogue stands in the code once, and no more LDS is taken than for the products.
+//
+// Where tiles are too few to fill the GPU, `splits` workgroups share a tile along k. `out` is then working space: f32
+// sums of every batch entry, share and row, those of the gate behind the others of the row. hip/gemm_sum.hip adds the
+// shares up, always in the same order, and has the epilogue.
 #pragma once
 #include "../generated/hip_matmul.h"
 #include "batch.h"
 #include "epilogue.h"
 
 namespace tw {
+
+/// Which batch entry a workgroup multiplies, and which of the steps along k.
+struct Share {
+  u32 z, begin, end;
+  /// Of the steps of `k_step` that k has, the share of workgroups' third coordinate: shares of an entry are neighbours.
+  static TW_MEMBER Share of(const tw_hip_matmul_params& p, u32 k_step) {
+    const u32 steps = (p.k + k_step - 1) / k_step;
+    if (p.splits == 1) return {block_z(), 0, steps};
+    const u32 z = block_z() / p.splits, at = block_z() - z * p.splits;
+    return {z, at * steps / p.splits, (at + 1) * steps / p.splits};
+  }
+};
 
 template <u32 M, u32 N, bool Gate>
 struct GemmTile {
@@ -16,10 +32,10 @@ struct GemmTile {
     tile_n = N,
     outputs_n = Gate ? tile_n / 2 : tile_n,
     out_stride = tile_n + 4,
-    out_rows = 32,
+    out_rows = M < 32 ? M : 32,
     out_bytes = 4 * out_rows * out_stride,
-    // For matrix instructions: four waves side by side along n, and one or two rows of them.
-    waves_n = 4,
+    // For matrix instructions: four waves side by side along n, and one or two rows of them; all in one for 16 rows.
+    waves_n = M == 16 ? threads / TW_WAVE : 4,
     waves_m = threads / TW_WAVE / waves_n,
     own_m = tile_m / 16 / waves_m,
     own_n = tile_n / 16 / waves_n,
@@ -45,29 +61,34 @@ struct GemmTile {
   }
 
   /// The sums of rows from m0 and columns from n0 of batch entry z, through LDS and the epilogue. `Work::stage` puts a
-  /// part of them into LDS, which nobody reads any more.
-  template <class Work>
+  /// part of them into LDS, which nobody reads any more. `MayShare`: workgroups may share k.
+  template <class Work, bool MayShare>
   static TW_MEMBER void store(TW_HIP_MATMUL_PARAMETERS, const typename Work::Sums& sums, u8* shared, u32 m0, u32 n0,
                               u32 z) {
     (void)a, (void)b, (void)gate;
-    out += batch_offset(p.batch, p.out_batch, z) * dtype_bytes(p.out_dtype);
+    const bool shared_k = MayShare && p.splits > 1;
+    const u32 column = thread_x() % outputs_n, outputs = p.n - n0, width = Gate ? 2 * p.n : p.n;
+    float* share = (float*)out + (u64(block_z()) * p.m + m0) * width + n0 + column;
+    if (!shared_k) out += batch_offset(p.batch, p.out_batch, z) * dtype_bytes(p.out_dtype);
     if (residual != nullptr) residual += batch_offset(p.batch, p.residual_batch, z) * dtype_bytes(p.residual_dtype);
     // Sums and nothing else: the other branches of the epilogue take a tenth of the time of a product with k = 4096.
     const bool plain =
         !Gate && bias == nullptr && residual == nullptr && p.activation == TW_ACT_NONE && p.out_dtype == TW_DTYPE_F32;
-    const u32 column = thread_x() % outputs_n, outputs = p.n - n0;
     TW_UNROLL for (u32 part = 0; part < tile_m / out_rows; part++) {
       if (part > 0) barrier_lds();
       Work::stage(shared, sums, part);
       barrier_lds();
-      const u32 top = m0 + part * out_rows;
+      const u32 top = part * out_rows;
       for (u32 row = thread_x() / outputs_n; row < out_rows; row += threads / outputs_n) {
-        if (top + row >= p.m || column >= outputs) continue;
+        if (m0 + top + row >= p.m || column >= outputs) continue;
         const float* from = (const float*)shared + row * out_stride + column;
-        if (plain) {
-          ((float*)out)[i64(top + row) * p.out_stride[0] + i64(n0 + column) * p.out_stride[1]] = p.alpha * from[0];
+        if (shared_k) {
+          share[u64(top + row) * width] = from[0];
+          if (Gate) share[u64(top + row) * width + p.n] = from[outputs_n];
+        } else if (plain) {
+          ((float*)out)[i64(m0 + top + row) * p.out_stride[0] + i64(n0 + column) * p.out_stride[1]] = p.alpha * from[0];
         } else {
-          store_output(p, out, bias, residual, gate_bias, Gate, top + row, n0 + column, from[0],
+          store_output(p, out, bias, residual, gate_bias, Gate, m0 + top + row, n0 + column, from[0],
                        Gate ? from[outputs_n] : 0.0f);
         }
       }

@@ -1,6 +1,10 @@
 // Matrix instructions on 16-bit floats with f32 sums: 16 x 16 tiles, 16 along k, from rows in LDS. TW_MMA_F16 and
 // TW_MMA_BF16 tell which the target has. Where a lane's share of k lies is the same for both sides, and so does not
 // matter.
+//
+// TW_MMA_OWN: no two lanes need the same numbers, so that a lane may make those of its rows itself. It has `own_rows`
+// rows of 16, own_row(lane, i), and one of `own_k` shares of k, own_part(lane); own_bf16 multiplies eight of that share
+// along k, which are 16 bytes of each row. RDNA 3 has every number in two lanes.
 #pragma once
 #include "memory.h"
 #if defined(TW_NVIDIA)
@@ -74,6 +78,20 @@ struct Mma16 {
   static TW_MEMBER Sums bf16(Operand a, Operand b, Sums c) {
     return __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32_gfx12(bits_as<i16x8>(a), bits_as<i16x8>(b), c);
   }
+#define TW_MMA_OWN 1
+  enum : u32 { own_rows = 1, own_k = 2 };
+  static TW_MEMBER u32 own_row(u32 lane, u32) {
+    return lane % 16;
+  }
+  static TW_MEMBER u32x4 load_vector(const u8* at) {
+    return *(const u32x4*)at;
+  }
+  static TW_MEMBER u32 own_part(u32 lane) {
+    return lane / 16;
+  }
+  static TW_MEMBER Sums own_bf16(const u32x4 (&a)[own_rows], const u32x4 (&b)[own_rows], Sums c) {
+    return bf16(a[0], b[0], c);
+  }
 };
 #elif defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__)
 #define TW_MMA_F16 1
@@ -100,6 +118,20 @@ struct Mma16 {
 #if defined(TW_MMA_BF16)
   static TW_MEMBER Sums bf16(Operand a, Operand b, Sums c) {
     return __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(bits_as<i16x4>(a), bits_as<i16x4>(b), c, 0, 0, 0);
+  }
+#define TW_MMA_OWN 1
+  enum : u32 { own_rows = 1, own_k = 4 };
+  static TW_MEMBER u32 own_row(u32 lane, u32) {
+    return lane % 16;
+  }
+  static TW_MEMBER u32x4 load_vector(const u8* at) {
+    return *(const u32x4*)at;
+  }
+  static TW_MEMBER u32 own_part(u32 lane) {
+    return lane / 16;
+  }
+  static TW_MEMBER Sums own_bf16(const u32x4 (&a)[own_rows], const u32x4 (&b)[own_rows], Sums c) {
+    return bf16({a[0].z, a[0].w}, {b[0].z, b[0].w}, bf16({a[0].x, a[0].y}, {b[0].x, b[0].y}, c));
   }
 #endif
 };
@@ -137,6 +169,21 @@ struct Mma16 {
   TW_MMA(f16, "f16")
   TW_MMA(bf16, "bf16")
 #undef TW_MMA
+#define TW_MMA_OWN 1
+  enum : u32 { own_rows = 2, own_k = 4 };
+  static TW_MEMBER u32 own_row(u32 lane, u32 i) {
+    return lane / 4 + 8 * i;
+  }
+  static TW_MEMBER u32x4 load_vector(const u8* at) {
+    return tw::load_vector(at);
+  }
+  static TW_MEMBER u32 own_part(u32 lane) {
+    return lane % 4;
+  }
+  static TW_MEMBER Sums own_bf16(const u32x4 (&a)[own_rows], const u32x4 (&b)[own_rows], Sums c) {
+    c = bf16({a[0].x, a[1].x, a[0].y, a[1].y}, {b[0].x, b[0].y, b[1].x, b[1].y}, c);
+    return bf16({a[0].z, a[1].z, a[0].w, a[1].w}, {b[0].z, b[0].w, b[1].z, b[1].w}, c);
+  }
 };
 #endif
 

@@ -19,12 +19,23 @@ TW_DEVICE u32x4 load_matrices(const u8* row) {
   return words;
 }
 
-/// 16 bytes from device memory to shared memory, past the registers; zeros where `exists` is false. They are there when
-/// wait_for_copies() and a barrier are behind.
-TW_DEVICE void copy_async(u8* to, const u8* from, bool exists) {
+/// 16 bytes of shared memory: one load, which the compiler would split where its halves are wanted apart, and lanes
+/// that are 16 bytes apart would wait for each other.
+TW_DEVICE u32x4 load_vector(const u8* at) {
+  u32x4 words;
+  __asm__ volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+                   : "r"(shared_address(at))
+                   : "memory");
+  return words;
+}
+
+/// 16 bytes from device memory to shared memory, past the registers; zeros behind the first `bytes`, which are not
+/// read. They are there when wait_for_copies() and a barrier are behind.
+TW_DEVICE void copy_async(u8* to, const u8* from, u32 bytes = 16) {
   __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
                    :
-                   : "r"(shared_address(to)), "l"(from), "r"(exists ? 16u : 0u)
+                   : "r"(shared_address(to)), "l"(from), "r"(bytes)
                    : "memory");
 }
 TW_DEVICE void wait_for_copies() {

@@ -26,6 +26,11 @@ TW_DEVICE void barrier_lds() {
   __syncthreads();
 }
 
+/// Lanes of a wave: what was written before is visible behind it.
+TW_DEVICE void wave_barrier() {
+  __nvvm_bar_warp_sync(~0u);
+}
+
 TW_DEVICE u32 uniform(u32 x) {
   return x;
 }

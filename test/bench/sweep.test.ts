@@ -166,7 +166,7 @@ it('lists what it would measure on a GPU, by the model, with what is not legal a
   expect(existsSync(table)).toBe(false);
 });
 
-it('has studies of waves and splits for HIP, by format and columns', () => {
+it('has studies of waves and splits for HIP, by format and columns, and of GEMMs by format', () => {
   const capabilities = { ...device.capabilities, backend: 'hip' as const };
   const limits = { 'quantGemvRows.q4_k': [1, 64] as const };
   const shapes = [1, 3, 4].map((m): SweepShape => ({ format: 'q4_k', precision: 'fast', m, n: 512, k: 512 }));
@@ -175,6 +175,7 @@ it('has studies of waves and splits for HIP, by format and columns', () => {
     ['q4_k fast: quantGemvRows', 2],
     ['q4_k.c1: waves and split of hip_gemv', 1],
     ['q4_k.c4: waves and split of hip_gemv', 2],
+    ['q4_k: split of hip_gemm', 3],
   ]);
 });
 

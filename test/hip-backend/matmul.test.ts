@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type MatmulArgs, MatmulDispatcher } from '../../ts/index.ts';
+import { type Device, type MatmulArgs, MatmulDispatcher } from '../../ts/index.ts';
 import { dequantize, quantize } from '../../ts/ops/quantize.ts';
 import { firstMiss, referenceMatmul } from '../support/matmul-reference.ts';
-import { uniform } from '../support/values.ts';
+import { rounded, uniform } from '../support/values.ts';
 import { hasClang, openSoft } from './support.ts';
 
 // The whole matrix runs at wave 32; here is what waves of 64 lanes change: reductions, splits of k, tiles.
@@ -187,5 +187,117 @@ describe.runIf(hasClang)('Matmul at wave 64', () => {
     expect(kernels(70_000, 32)).toEqual(['hip_gemm_dense', 'hip_gemm_dense', 'hip_gemm_dense']);
     expect(kernels(8, 2 ** 28)).toEqual(['hip_gemv', 'hip_gemv_exact', 'hip_gemv_dense']);
     expect(kernels(8, 2 ** 29)).toEqual(['hip_gemm', 'hip_gemv_exact', 'hip_gemv_dense']);
+  });
+});
+
+// Waves of 64 with 8-bit products, and of 32 with products of bfloat16.
+describe.runIf(hasClang).each(['gfx906', 'gfx1100'])('Matmul of few tiles on %s', (arch) => {
+  const tuning = { gemmGroups: 1, gemmSplitK: 256 };
+  /** Weights, and what a product with them has to be. */
+  const weights = (device: Device, n: number, k: number, seed: number) => {
+    const bytes = quantize('q4_k', uniform(n * k, seed));
+    const values = dequantize('q4_k', bytes);
+    const miss = (got: Float32Array, m: number, a: Float32Array, other = {}) => {
+      const own = { batch: 1, m, n, k, a, b: values, alpha: 1, beta: 0, activation: 'none', outDType: 'f32' } as const;
+      const expected = referenceMatmul({ ...own, ...other, fast: true });
+      return firstMiss(got, expected.values, expected.bounds);
+    };
+    return { tensor: device.quantized(bytes, { format: 'q4_k', shape: [n, k] }), values, miss };
+  };
+
+  it('shares k among workgroups, with bias, gate and residual, and says so', async () => {
+    await using device = openSoft({ arch, units: 5 });
+    using dispatcher = new MatmulDispatcher(device, { precision: 'fast', tuning });
+    const [m, n, k] = [9, 130, 1280];
+    const [b, gate] = [weights(device, n, k, 2), weights(device, n, k, 3)];
+    const [a, bias, residual] = [uniform(m * k, 1), uniform(n, 4), uniform(m * n, 6)];
+    const call = {
+      ...({ activation: 'silu', outDType: 'f16' } as const),
+      ...{ a: device.tensor(a, { shape: [m, k] }), b: b.tensor },
+      ...{ bias: device.tensor(bias, { shape: [n] }), residual: device.tensor(residual, { shape: [m, n] }) },
+    };
+    const { commands } = dispatcher.encode(call);
+    expect(commands.slice(1).map(({ label }) => label)).toEqual([
+      expect.stringMatching(/^hip_gemm\w*<q4_k \d+x128\/2> 9x130x1280$/),
+      'hip_gemm_sum 2 of 9x130',
+    ]);
+    expect(dispatcher.explain(call).reason).toContain('2 workgroups share each along k');
+    const other = { bias, residual, beta: 1, activation: 'silu', outDType: 'f16' };
+    const plain = await dispatcher.matmul(call);
+    expect(b.miss(await plain.read(), m, a, other)).toBeNull();
+    const gated = await dispatcher.matmul({ ...call, gate: gate.tensor });
+    expect(b.miss(await gated.read(), m, a, { ...other, gate: gate.values })).toBeNull();
+    // The same bits in every run.
+    const again = await dispatcher.matmul(call);
+    expect(await again.read()).toEqual(await plain.read());
+  });
+
+  it('splits no further than the units have room, k suffices or tiles are few', async () => {
+    await using device = openSoft({ arch, units: 8 });
+    const splits = (n: number, k: number, m = 9, own: object = tuning) => {
+      using dispatcher = new MatmulDispatcher(device, { precision: 'fast', tuning: own });
+      const b = device.quantized(new Uint8Array((144 * n * k) / 256), { format: 'q4_k', shape: [n, k] });
+      const { commands } = dispatcher.encode({ a: device.empty([m, k]), b });
+      return Number(/\/(\d+)>/.exec(commands.at(1)!.label)?.[1]);
+    };
+    expect([splits(1, 4096), splits(1, 512), splits(1, 256), splits(300, 4096), splits(1000, 4096)]).toEqual([
+      ...[8, 2, 1, 2, 1],
+    ]);
+    expect([splits(1, 4096, 129), splits(1, 4096, 9, { gemmSplitK: 4096 })]).toEqual([arch === 'gfx906' ? 2 : 4, 1]);
+    expect(splits(1, 32768, 9, { gemmGroups: 64, gemmSplitK: 128 })).toBe(64);
+  });
+
+  it('keeps activations for its neighbours, and replays recorded with other data', async () => {
+    await using device = openSoft({ arch });
+    using dispatcher = new MatmulDispatcher(device, { precision: 'fast', tuning });
+    const [m, k] = [10, 512];
+    const [one, two] = [weights(device, 20, k, 2), weights(device, 140, k, 3)];
+    const a = device.empty([m, k]);
+    const encoded = dispatcher.encodeAll([one, two, one].map(({ tensor }) => ({ a, b: tensor })));
+    expect(encoded.map(({ commands }) => commands.length)).toEqual([3, 2, 2]);
+    using recorded = device.record(encoded.flatMap(({ commands }) => commands));
+    for (const seed of [5, 6]) {
+      const values = uniform(m * k, seed);
+      a.buffer.write(new Uint8Array(values.buffer));
+      await recorded.submit();
+      for (const [i, b] of [one, two, one].entries()) {
+        expect([seed, i, b.miss(await encoded[i]!.out.read(), m, values)]).toEqual([seed, i, null]);
+      }
+    }
+  });
+
+  it('does not mix what lists in flight leave in working space', async () => {
+    await using device = openSoft({ arch, slow: 20 });
+    using dispatcher = new MatmulDispatcher(device, { precision: 'fast', tuning });
+    const [m, k] = [9, 512];
+    const cases = [1, 2, 3].map((seed) => {
+      const [values, b] = [uniform(m * k, seed), weights(device, 30 * seed, k, 10 + seed)];
+      return { values, b, call: { a: device.tensor(values, { shape: [m, k] }), b: b.tensor } };
+    });
+    // The last one needs more working space than was there when the others were encoded.
+    const results = await Promise.all(cases.map(({ call }) => dispatcher.matmul(call)));
+    for (const [i, { b, values }] of cases.entries()) {
+      expect([i, b.miss(await results[i]!.read(), m, values)]).toEqual([i, null]);
+    }
+  });
+
+  it('takes bfloat16 activations and batches as they are', async () => {
+    await using device = openSoft({ arch, units: 8 });
+    using dispatcher = new MatmulDispatcher(device, { precision: 'fast', tuning });
+    const [m, n, k] = [9, 5, 512];
+    const values = uniform(2 * m * k, 1).map((x) => rounded(x, 'bf16'));
+    const b = [weights(device, n, k, 2), weights(device, n, k, 3)];
+    const bytes = Buffer.concat([2, 3].map((seed) => quantize('q4_k', uniform(n * k, seed))));
+    const { out, commands } = dispatcher.encode({
+      a: device.tensor(values, { shape: [2, m, k], dtype: 'bf16' }),
+      b: device.quantized(bytes, { format: 'q4_k', shape: [2, n, k] }),
+    });
+    expect(commands).toHaveLength(arch === 'gfx906' ? 3 : 2);
+    await device.submit(commands);
+    const got = await out.read();
+    for (const z of [0, 1]) {
+      const own = values.subarray(z * m * k, (z + 1) * m * k);
+      expect(b[z]!.miss(got.slice(z * m * n, (z + 1) * m * n) as Float32Array, m, own)).toBeNull();
+    }
   });
 });

@@ -18,7 +18,7 @@ const CASES = FORMATS.flatMap((format, i): [string, Target][] =>
 describe.skipIf(!hasClang).each(CASES)('HIP gemm of %s on %s', (bType, target) => {
   it('multiplies tiles that are not full, and steps along k', async () => {
     await run({ m: 5, n: 131, k: 256, bType, target, orders: ['forward'] });
-    await run({ m: 67, n: 9, k: 512, bType, target, outType: 'f16', orders: [{ random: 3 }] });
+    await run({ m: 67, n: 9, k: 512, bType, target, outType: 'f16', orders: [{ random: 3 }], splits: 3 });
   });
 });
 
@@ -28,6 +28,8 @@ describe.skipIf(!hasClang)('HIP gemm', () => {
     const own = { m: 4, n: 33, k: 256, bType: 'q8_0', target, orders: ['reverse'] } as const;
     await run({ ...own, batch: 2, residual: 'f16', bias: true, outLie: 'columns', alpha: -0.5, activation: 'gelu' });
     await run({ ...own, batch: 2, sharedB: true, residual: 'bf16', outLie: 'spread', gate: true, outType: 'bf16' });
+    // More shares than there are steps, the last of which is not full.
+    await run({ ...own, k: 416, n: 7, batch: 2, residual: 'f32', bias: true, gate: true, splits: 5 });
   });
 
   it.each(['gfx906', 'gfx908'] as const)('takes blocks that fill no step along k on %s', async (target) => {
@@ -36,7 +38,7 @@ describe.skipIf(!hasClang)('HIP gemm', () => {
 
   it('refuses what it cannot do', () => {
     const p = {
-      ...{ m: 1, n: 1, k: 256, b_dtype: 23, batch: [1, 1, 1, 1] },
+      ...{ m: 1, n: 1, k: 256, splits: 1, b_dtype: 23, batch: [1, 1, 1, 1] },
       ...{ b_stride: [144, 0], b_batch: [0, 0, 0, 0], gate_stride: [144, 0], gate_batch: [0, 0, 0, 0] },
     };
     const refuse = (params: object) => hipGemm.refuse({ ...p, ...params } as never, { b_dtype: 23, gate: 0 });

@@ -64,7 +64,7 @@ export async function runGemv(test: GemvCase) {
   const outStride = test.transposed === true ? [1, m + 3] : [n, 1];
   const outMatrix = test.transposed === true ? n * (m + 3) : m * n;
   const params: HipMatmulParams = {
-    ...{ m, n, k, split_shift: splitShift, groups, a_stride: [0, 0] },
+    ...{ m, n, k, split_shift: splitShift, groups, splits: 1, a_stride: [0, 0] },
     b_stride: [rowBytes, 0],
     gate_stride: [rowBytes, 0],
     out_stride: outStride,

@@ -43,7 +43,8 @@ async function run({ m, n, k, target, columns, groups = 2, splitShift = 0, batch
   const residual = uniform(batch * m * n, 6).map((value) => rounded(value, 'f16'));
   const activation: Activation = gated ? 'silu' : 'relu';
   const params: HipMatmulParams = {
-    ...{ m, n, k, split_shift: splitShift, groups, a_stride: [wide, 1], b_stride: [row, 0], gate_stride: [row, 0] },
+    ...{ m, n, k, split_shift: splitShift, groups, splits: 1 },
+    ...{ a_stride: [wide, 1], b_stride: [row, 0], gate_stride: [row, 0] },
     ...{ out_stride: [1, m + 1], residual_stride: [n, 1], bias_stride: 1, gate_bias_stride: 1 },
     ...{ out_dtype: DTYPES[outType].id, residual_dtype: DTYPES.f16.id, bias_dtype: DTYPES.f32.id },
     ...{ activation: ACTIVATIONS[activation], alpha: -0.5, beta: 0.5, a_dtype: DTYPES.f32.id, b_dtype: id! },

@@ -1,5 +1,6 @@
 import { dequantize, QuantFormat, quantize } from '../../ts/index.ts';
 import type { AnyHipKernel } from '../../ts/kernels/hip/declare.ts';
+import { hipGemmSum, hipSumBytes } from '../../ts/kernels/hip/gemm.ts';
 import type { HipMatmulParams } from '../../ts/kernels/hip/matmul.ts';
 import { ACTIVATIONS, type Activation } from '../../ts/kernels/types.ts';
 import { DTYPES } from '../../ts/tensor/dtype.ts';
@@ -33,6 +34,8 @@ export interface HipMatmulCase {
   readonly alpha?: number;
   readonly seed?: number;
   readonly orders?: readonly Order[];
+  /** Workgroups that share a tile of a GEMM along k; their sums are added up by hip_gemm_sum. */
+  readonly splits?: number;
   /** Plain operands are first rounded to this type, as the kernel does. */
   readonly roundedTo?: FloatType;
 }
@@ -44,7 +47,7 @@ export async function runMatmul(
   chosen: (p: HipMatmulParams) => Readonly<Record<string, number>>,
 ) {
   const { m, n, k, bType, target, aType = 'f32', outType = 'f32', batch = 1, seed = 1, alpha = 1 } = test;
-  const { activation = 'none', orders = ORDERS } = test;
+  const { activation = 'none', orders = ORDERS, splits = 1 } = test;
   const quantized = !(bType in DTYPES);
   const coded = quantized && test.aType === undefined;
   const raw = uniform(batch * m * k, seed);
@@ -88,7 +91,7 @@ export async function runMatmul(
   const out = store(new Float32Array(batch * m * n), batch, m, n, outType, test.outLie ?? 'rows');
   const shared = (stride: number) => (bBatch === batch ? stride : 0);
   const params: HipMatmulParams = {
-    ...{ m, n, k, split_shift: 0, groups: 1 },
+    ...{ m, n, k, split_shift: 0, groups: 1, splits },
     ...{ a_stride: a.strides, b_stride: b.strides, gate_stride: gate?.strides ?? [0, 0] },
     ...{ out_stride: out.strides, residual_stride: residual?.strides ?? [0, 0] },
     ...{ bias_stride: 1, gate_bias_stride: 1 },
@@ -103,28 +106,36 @@ export async function runMatmul(
     out_batch: [0, 0, 0, out.batch],
     residual_batch: [0, 0, 0, residual?.batch ?? 0],
   };
-  const { outputs, counters } = await launch({
-    kernel: kernel as AnyHipKernel,
-    target,
-    constants: { gate: gate === undefined ? 0 : 1, ...chosen(params) },
-    params: params as never,
-    buffers: {
-      a: a.bytes,
-      b: b.bytes,
-      out: { bytes: out.bytes.byteLength },
-      ...(bias && { bias: encodeFloats(bias, 'f32') }),
-      ...(residual && { residual: residual.bytes }),
-      ...(gate && { gate: gate.bytes }),
-      ...(gateBias && { gate_bias: encodeFloats(gateBias, 'f32') }),
-    },
+  const constants = { gate: gate === undefined ? 0 : 1, ...chosen(params) };
+  const product = {
+    ...{ kernel: kernel as AnyHipKernel, target, constants, params: params as never, orders },
+    buffers: { a: a.bytes, b: b.bytes, ...(gate && { gate: gate.bytes }) },
     offsets: {
       a: a.start * (coded ? 1 : DTYPES[aType].bytes),
       b: b.start * (quantized ? 1 : DTYPES[bType as FloatType].bytes),
-      out: out.start * DTYPES[outType].bytes,
       gate: (gate?.start ?? 0) * (quantized ? 1 : DTYPES[bType as FloatType].bytes),
     },
-    orders,
-  });
+  };
+  const epilogue = {
+    out: { bytes: out.bytes.byteLength },
+    ...(bias && { bias: encodeFloats(bias, 'f32') }),
+    ...(residual && { residual: residual.bytes }),
+    ...(gateBias && { gate_bias: encodeFloats(gateBias, 'f32') }),
+  };
+  const outOffset = { out: out.start * DTYPES[outType].bytes };
+  const finish = async () => {
+    if (splits === 1) {
+      const { buffers, offsets } = product;
+      return launch({ ...product, buffers: { ...buffers, ...epilogue }, offsets: { ...offsets, ...outOffset } });
+    }
+    const sums = { bytes: hipSumBytes(params, constants.gate) };
+    const { outputs } = await launch({ ...product, buffers: { ...product.buffers, out: sums } });
+    return launch({
+      ...{ kernel: hipGemmSum as never, target, constants: {}, params: { ...params, gate: constants.gate } as never },
+      ...{ buffers: { ...epilogue, sums: outputs.out! }, offsets: outOffset, orders },
+    });
+  };
+  const { outputs, counters } = await finish();
   const memory = decodeFloats(outputs.out!, outType);
   const [row, column] = out.strides;
   const got = Float32Array.from({ length: batch * m * n }, (_, i) => {

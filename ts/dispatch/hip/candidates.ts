@@ -1,7 +1,7 @@
 import { MAX_INT, product } from '../../kernels/hip/declare.ts';
 import { hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
 import { hipGemvExact } from '../../kernels/hip/exact.ts';
-import { HIP_GEMM_BF16_TILES, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
+import { HIP_GEMM_BF16_TILES, HIP_GEMM_TILE, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
 import { DTYPES, type DType } from '../../tensor/dtype.ts';
 import { MatmulVariant } from '../args.ts';
@@ -25,7 +25,7 @@ import type { TuningEntry } from '../tuning.ts';
 import { decodedMatrices, isAffine, MAX_MATRICES, panelRows, plain } from './decode.ts';
 import { isDirect, keepActivations } from './keep.ts';
 import { denseParams, gateOf, hipParams } from './params.ts';
-import { gemvColumns } from './shapes.ts';
+import { type GemmShape, gemmShape, gemvColumns } from './shapes.ts';
 
 const isFloat = (dtype: DType | null): boolean => dtype === null || DTYPES[dtype].float;
 /** Workgroups along y and z that every driver takes. */
@@ -82,6 +82,8 @@ const refuseMatrices: Rule = (problem) =>
 const decoded = (problem: MatmulProblem, tuning: TuningEntry): string =>
   `decoded to f32 in working space, ${panelRows(problem, tuning)} rows at a time`;
 
+const shared = ({ splits }: GemmShape): string =>
+  splits === 1 ? '' : `; ${splits} workgroups share each along k, as there are few`;
 const onePass = Math.max(...HIP_GEMV_SHAPES.map(([columns]) => columns));
 
 const fast = [refuseOperands, refusePlain, refuseExact] as const;
@@ -101,14 +103,15 @@ export const CANDIDATES: readonly Candidate[] = [
   }),
   candidate(MatmulVariant.QuantGemm, 'hip_gemm_bf16', [...fast, refuseGemmBF16], {
     yields: never,
-    because: (problem, tuning) =>
+    because: (problem, tuning, capabilities) =>
       `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are decoded once and reused, ` +
-      'products of bfloat16',
+      `products of bfloat16${shared(gemmShape(problem, capabilities, tuning, HIP_GEMM_BF16_TILES))}`,
   }),
   candidate(MatmulVariant.QuantGemm, 'hip_gemm', [...fast, refuseRows, refuseGemm], {
     yields: never,
-    because: (problem, tuning) =>
-      `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are unpacked once and reused`,
+    because: (problem, tuning, capabilities) =>
+      `${rows(problem.m)} (above ${crossOver(problem, tuning, 'quantGemvRows')}): tiles are unpacked once and reused` +
+      shared(gemmShape(problem, capabilities, tuning, [HIP_GEMM_TILE])),
   }),
   candidate(MatmulVariant.QuantGemv, 'hip_gemv_exact', [...exact, refuseGemvExact, single], {
     yields: never,

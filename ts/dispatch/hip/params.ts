@@ -18,6 +18,7 @@ export function hipParams(problem: MatmulProblem): HipMatmulParams {
     k: problem.k,
     split_shift: 0,
     groups: 1,
+    splits: 1,
     a_stride: problem.a.strides,
     b_stride: problem.b.strides,
     gate_stride: problem.gate?.strides ?? none,

@@ -4,7 +4,14 @@ import { TilewrightError } from '../../errors.ts';
 import { product } from '../../kernels/hip/declare.ts';
 import { HIP_GEMV_DENSE_COLUMNS, HIP_GEMV_ORDERS, hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
 import { HIP_EXACT_COLUMNS, hipGemvExact } from '../../kernels/hip/exact.ts';
-import { HIP_GEMM_BF16_TILES, HIP_GEMM_TILE, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
+import {
+  HIP_GEMM_BF16_TILES,
+  HIP_GEMM_TILE,
+  hipGemm,
+  hipGemmBF16,
+  hipGemmSum,
+  hipSumBytes,
+} from '../../kernels/hip/gemm.ts';
 import { hipBlockAlignment, hipGemv, stepOfFormat } from '../../kernels/hip/gemv.ts';
 import { type HipMatmulParams, q8Bytes } from '../../kernels/hip/matmul.ts';
 import { hipQuantizeQ8 } from '../../kernels/hip/quantize.ts';
@@ -17,7 +24,7 @@ import type { TuningEntry } from '../tuning.ts';
 import { decodedBytes, decodedRows, decodePanel, type Panel, panels, plain } from './decode.ts';
 import { KEPT_ALIGNMENT, type Kept, keepActivations, keptNumbers } from './keep.ts';
 import { denseParams, gateOf, hipParams } from './params.ts';
-import { gemmRows, gemvShape, workgroup } from './shapes.ts';
+import { gemmShape, gemvShape, workgroup } from './shapes.ts';
 
 /**
  * What a dense GEMM multiplies: the operands' own type where both have it, which loses nothing, else f32.
@@ -41,12 +48,17 @@ export interface HipPlan extends Plan {
   readonly kept: Kept | null;
   /** Where activations lie in working space: behind the panels. */
   readonly activationsAt: number;
+  /** Where workgroups that share tiles along k leave their sums, behind both; null where none do. */
+  readonly sumsAt: number | null;
   /** The launch of the kernel itself; null for the one on the JavaScript thread. */
   readonly run: ((buffers: Buffers, params: HipMatmulParams, label: string) => Command) | null;
   readonly label: string;
 }
 
 type Buffers = ReturnType<typeof matmulBuffers>;
+
+/** Bytes: activations in working space stay where they are for the next matmul, whatever it leaves behind them. */
+const SUMS_ALIGNMENT = 256;
 
 /** What a kernel makes of a problem: parameters that are its own, how it wants its activations, and its launch. */
 interface Choice {
@@ -67,25 +79,26 @@ type Chooser = (
 ) => Choice;
 
 const KERNELS: Readonly<Record<string, Chooser>> = {
-  hip_gemm: (problem, params) => {
-    const constants = { b_dtype: params.b_dtype, gate: gateOf(problem) };
+  hip_gemm: (problem, common, capabilities, tuning) => {
+    const { splits } = gemmShape(problem, capabilities, tuning, [HIP_GEMM_TILE]);
+    const constants = { b_dtype: common.b_dtype, gate: gateOf(problem) };
     return {
-      params,
+      params: { ...common, splits },
       rounding: { group: 1, step: 0 },
       run: (buffers, params, label) => launch(hipGemm, { buffers, constants, params, label }),
-      shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}`,
+      shape: `${HIP_GEMM_TILE.m}x${HIP_GEMM_TILE.n}/${splits}`,
     };
   },
 
-  hip_gemm_bf16: (problem, common, capabilities) => {
-    const rows = gemmRows(problem, capabilities);
+  hip_gemm_bf16: (problem, common, capabilities, tuning) => {
+    const { m: rows, n, splits } = gemmShape(problem, capabilities, tuning, HIP_GEMM_BF16_TILES);
     const constants = { b_dtype: common.b_dtype, rows, gate: gateOf(problem) };
     const kept = keepActivations(problem, 'bf16');
     return {
-      params: { ...common, ...kept.params },
+      params: { ...common, ...kept.params, splits },
       kept,
       run: (buffers, params, label) => launch(hipGemmBF16, { buffers, constants, params, label }),
-      shape: `${rows}x${HIP_GEMM_BF16_TILES.find(({ m }) => m === rows)!.n}`,
+      shape: `${rows}x${n}/${splits}`,
     };
   },
 
@@ -165,17 +178,18 @@ export function makePlan(
   const { rounding = null, kept = null, run = null, params = common, panelRows: rows } = choice ?? {};
   const form = [m, k, ...a.strides, ...batch, ...a.batch].join();
   const activationsAt = rows === undefined ? 0 : decodedBytes(problem, rows);
-  const own = { kernel, problem, params: Object.freeze(params), rounding, kept, run, activationsAt };
   // What stands alone in the working space may be shared.
   const name = rounding !== null ? `q8 ${rounding.group},${rounding.step}` : kept?.direct === false ? kept.dtype : null;
   const bytes = rounding !== null ? batches * q8Bytes(m, k, rounding.group) : (kept?.bytes ?? 0);
+  const prepared = activationsAt + (rounding !== null ? Math.max(KEPT_ALIGNMENT, bytes) : bytes);
+  const sumsAt = params.splits > 1 ? Math.ceil(prepared / SUMS_ALIGNMENT) * SUMS_ALIGNMENT : null;
   return {
-    ...own,
+    ...{ kernel, problem, params: Object.freeze(params), rounding, kept, run, activationsAt, sumsAt },
     panels:
       rows === undefined
         ? null
         : panels(problem, rows).map((panel) => ({ ...panel, params: { ...params, n: panel.rows } })),
-    scratchBytes: activationsAt + (rounding !== null ? Math.max(KEPT_ALIGNMENT, bytes) : bytes),
+    scratchBytes: sumsAt === null ? prepared : sumsAt + hipSumBytes(params, gateOf(problem)),
     preparation: name === null || activationsAt > 0 ? null : `${name} ${form}`,
     label:
       `${kernel}<${problem.format?.name ?? problem.bDType}${choice === null ? '' : ` ${choice.shape}`}> ` +
@@ -215,7 +229,7 @@ export function commands(plan: HipPlan, call: MatmulCall): Command[] {
   const { a, params, prepare } = activations(plan, call);
   const buffers = matmulBuffers(plan, call, a);
   const before = prepare === null || call.prepared ? [] : [prepare];
-  if (plan.panels === null) return [...before, run(buffers, { ...plan.params, ...params }, label)];
+  if (plan.panels === null) return [...before, ...multiply(plan, buffers, { ...plan.params, ...params }, call)];
   const own = plan.panels.flatMap((panel) => {
     const { commands, b, gate } = decodePanel(problem, call, panel);
     const shifted = { ...columnsFrom(buffers, plan.params, panel.from), b, gate };
@@ -234,6 +248,24 @@ function activations(plan: HipPlan, call: MatmulCall) {
     return { a: given, params: {}, prepare: null };
   }
   return { a, params: kept.params, prepare: kept.copy(given, a) };
+}
+
+/** The launch of the kernel, and behind it the one that adds up what workgroups along k have left. */
+function multiply(plan: HipPlan, buffers: Buffers, params: HipMatmulParams, { scratch }: MatmulCall): Command[] {
+  const { run, label, problem, sumsAt } = plan;
+  if (sumsAt === null) return [run!(buffers, params, label)];
+  const sums = { buffer: scratch!, byteOffset: sumsAt };
+  const { a, b, gate, out, bias, residual, gate_bias } = buffers;
+  const none = { bias: undefined, residual: undefined, gate_bias: undefined };
+  return [
+    run!({ a, b, gate, out: sums, ...none }, params, label),
+    launch(hipGemmSum, {
+      buffers: { sums, out, bias, residual, gate_bias },
+      constants: {},
+      params: { ...params, gate: gateOf(problem) },
+      label: `hip_gemm_sum ${params.splits} of ${params.m}x${params.n}`,
+    }),
+  ];
 }
 
 /** The buffers whose first column of results is `from`. */

@@ -1,7 +1,7 @@
 // How much of a GEMV or GEMM each workgroup takes. It only grows as the problem does.
 import type { Capabilities } from '../../device/backend.ts';
 import { ceilDiv, product } from '../../kernels/hip/declare.ts';
-import { HIP_GEMM_BF16_TILES } from '../../kernels/hip/gemm.ts';
+import { MAX_GRID, MAX_SPLITS, type Tile } from '../../kernels/hip/gemm.ts';
 import { HIP_GEMV_SHAPES, hipGemvOutputs, hipGemvRows, hipGemvWaves, maxWaves } from '../../kernels/hip/gemv.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
@@ -60,13 +60,27 @@ export function workgroup(
   return { splitShift, groups: Math.max(1, waves >> splitShift) };
 }
 
+export interface GemmShape extends Tile {
+  /** Workgroups that share a tile along k. */
+  readonly splits: number;
+}
+
 /**
- * Rows of a that a workgroup of the GEMM multiplies: the most that are not half empty, as long as every other compute
- * unit has a tile.
+ * The tile of a GEMM, the largest of `tiles` that is not half empty and gives work to every other compute unit, and how
+ * many workgroups share one along k: as many as are to run beside each other, while each has its `gemmSplitK` of k.
  */
-export function gemmRows({ m, n, batch }: MatmulProblem, { computeUnits }: Capabilities): number {
-  const fits = HIP_GEMM_BF16_TILES.filter(
-    (tile) => 2 * m > tile.m && 2 * ceilDiv(m, tile.m) * ceilDiv(n, tile.n) * product(batch) >= computeUnits,
-  );
-  return (fits.at(-1) ?? HIP_GEMM_BF16_TILES[0]).m;
+export function gemmShape(
+  { m, n, k, batch, gate, format }: MatmulProblem,
+  { computeUnits, kernels }: Capabilities,
+  tuning: TuningEntry,
+  tiles: readonly Tile[],
+): GemmShape {
+  const shares = Math.min(MAX_SPLITS, Math.floor(k / entry(tuning, 'gemmSplitK', format!.name)));
+  const most = kernels.has('hip_gemm_sum') && m <= MAX_GRID ? Math.max(1, shares) : 1;
+  const workgroupsOf = (tile: Tile) =>
+    ceilDiv(m, tile.m) * ceilDiv(n, gate === null ? tile.n : tile.n / 2) * product(batch);
+  const tile = tiles.findLast((own) => 2 * m > own.m && 2 * most * workgroupsOf(own) >= computeUnits) ?? tiles[0]!;
+  const workgroups = Math.max(1, workgroupsOf(tile));
+  const room = computeUnits * entry(tuning, 'gemmGroups', format!.name);
+  return { ...tile, splits: Math.max(1, Math.min(most, Math.floor(room / workgroups))) };
 }

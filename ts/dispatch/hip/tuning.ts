@@ -15,6 +15,10 @@ export interface HipTuning extends TuningEntry {
   readonly wavesPerUnit: number;
   /** Smallest share of k that a wave is given when k is split. */
   readonly splitK: number;
+  /** Workgroups of a GEMM per compute unit: where tiles give fewer, they share k. */
+  readonly gemmGroups: number;
+  /** Smallest share of k that a workgroup of a GEMM is given. */
+  readonly gemmSplitK: number;
   /** Working space for weights that are decoded to f32 for a GEMM with `exact`. */
   readonly exactPanelMiB: number;
 }
@@ -29,6 +33,8 @@ const QUANTIZED = {
   gemvWaves: [1, 8],
   wavesPerUnit: [1, 1024],
   splitK: [256, 2 ** 20],
+  gemmGroups: [1, 64],
+  gemmSplitK: [128, 2 ** 20],
   exactPanelMiB: [1, 65536],
 } as const satisfies TuningLimits;
 
@@ -53,6 +59,8 @@ const PORTABLE: HipTuning = {
   gemvWaves: 4,
   wavesPerUnit: 8,
   splitK: 512,
+  gemmGroups: 2,
+  gemmSplitK: 512,
   exactPanelMiB: 64,
 };
 
@@ -81,7 +89,7 @@ export const defaultTuning = ({ architecture }: Capabilities): HipTuning => ({
 /** The entry that counts for a format, and for the columns of an instance. */
 export function entry(
   tuning: TuningEntry,
-  name: 'quantGemvRows' | (typeof BY_COLUMNS)[number],
+  name: 'quantGemvRows' | 'gemmGroups' | 'gemmSplitK' | (typeof BY_COLUMNS)[number],
   format: string,
   columns?: number,
 ): number {

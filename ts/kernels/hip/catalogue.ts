@@ -3,7 +3,7 @@ import { hipCopy } from './copy.ts';
 import type { AnyHipKernel } from './declare.ts';
 import { hipGemmDense, hipGemvDense } from './dense.ts';
 import { hipGemvExact } from './exact.ts';
-import { hipGemm, hipGemmBF16 } from './gemm.ts';
+import { hipGemm, hipGemmBF16, hipGemmSum } from './gemm.ts';
 import { hipGemv } from './gemv.ts';
 import { hipMoeGemv, hipMoeTiles } from './moe.ts';
 import { hipQuantizeQ8 } from './quantize.ts';
@@ -18,6 +18,7 @@ export const HIP_KERNELS: readonly AnyHipKernel[] = [
   hipMoeGemv,
   hipGemm,
   hipGemmBF16,
+  hipGemmSum,
   hipGemmDense,
   hipGemvDense,
   hipSoftmax,

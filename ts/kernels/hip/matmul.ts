@@ -40,6 +40,8 @@ export const HIP_MATMUL_PARAMS = {
   /** GEMV: 2^split_shift waves share the work of one group of outputs along k; a workgroup has `groups` groups. */
   split_shift: 'u32',
   groups: 'u32',
+  /** GEMM: workgroups that share a tile along k; with more than one, `out` is working space for `hip_gemm_sum`. */
+  splits: 'u32',
   a_stride: 'i64[2]',
   b_stride: 'i64[2]',
   gate_stride: 'i64[2]',
@@ -72,11 +74,11 @@ function weights(p: HipMatmulParams, stride: readonly number[], batch: readonly 
   return { from: span.from, to: span.to - 1 + (p.k / blockSize) * blockBytes };
 }
 
-/** Extents of every buffer but `a`, whose form differs. */
-export function hipMatmulExtents(p: HipMatmulParams) {
+/** Extents of what the epilogue touches. */
+export function hipEpilogueExtents(
+  p: Pick<HipMatmulParams, keyof typeof HIP_EPILOGUE_PARAMS | 'm' | 'n' | 'batch' | 'out_batch' | 'residual_batch'>,
+) {
   return {
-    b: weights(p, p.b_stride, p.b_batch),
-    gate: weights(p, p.gate_stride, p.gate_batch),
     out: stridedRange([p.m, p.n, ...p.batch], [...p.out_stride, ...p.out_batch], dtypeIdBytes(p.out_dtype)),
     residual: stridedRange(
       [p.m, p.n, ...p.batch],
@@ -87,6 +89,12 @@ export function hipMatmulExtents(p: HipMatmulParams) {
     gate_bias: stridedRange([p.n], [p.gate_bias_stride], dtypeIdBytes(p.bias_dtype)),
   };
 }
+/** Extents of every buffer but `a`, whose form differs. */
+export const hipMatmulExtents = (p: HipMatmulParams) => ({
+  b: weights(p, p.b_stride, p.b_batch),
+  gate: weights(p, p.gate_stride, p.gate_batch),
+  ...hipEpilogueExtents(p),
+});
 /** Extent of plain activations. */
 export const hipDenseA = (p: HipMatmulParams): ByteRange =>
   stridedRange([p.m, p.k, ...p.batch], [...p.a_stride, ...p.a_batch], dtypeIdBytes(p.a_dtype));

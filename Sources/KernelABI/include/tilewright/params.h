@@ -193,6 +193,7 @@ typedef struct {
   tw_u32 k;
   tw_u32 split_shift;
   tw_u32 groups;
+  tw_u32 splits;
   tw_i64 a_stride[2];
   tw_i64 b_stride[2];
   tw_i64 gate_stride[2];
@@ -250,6 +251,27 @@ typedef struct {
   tw_f32 beta;
 } tw_hip_moe_gemv_params;
 TW_CHECK_SIZE(tw_hip_moe_gemv_params, 160);
+
+typedef struct {
+  tw_u32 m;
+  tw_u32 n;
+  tw_u32 splits;
+  tw_u32 gate;
+  tw_i64 out_stride[2];
+  tw_i64 residual_stride[2];
+  tw_i64 bias_stride;
+  tw_i64 gate_bias_stride;
+  tw_u32 out_dtype;
+  tw_u32 residual_dtype;
+  tw_u32 bias_dtype;
+  tw_u32 activation;
+  tw_f32 alpha;
+  tw_f32 beta;
+  tw_u32 batch[4];
+  tw_i64 out_batch[4];
+  tw_i64 residual_batch[4];
+} tw_hip_gemm_sum_params;
+TW_CHECK_SIZE(tw_hip_gemm_sum_params, 168);
 
 typedef struct {
   tw_u32 length;
