@@ -81,6 +81,13 @@ describe('Without a GPU', () => {
       expect(() => objects.find({ ...request, entry: 'other' }, 'gfx906')).toThrow(
         expect.objectContaining({ code: 'ERR_KERNEL_UNKNOWN' }),
       );
+      const again = [...manifest, entry('other.hsaco', 'gfx906', 'scale')];
+      await writeFile(join(folder, 'manifest.json'), JSON.stringify(again));
+      expect(() => new ObjectFolder(folder)).toThrow(
+        'two functions scale for gfx906, in a/scale.hsaco and in other.hsaco',
+      );
+      await writeFile(join(folder, 'manifest.json'), '[{"file": "a", "target": "gfx906", "kernels": [null]}]');
+      expect(() => new ObjectFolder(folder)).toThrow('is no list of code objects');
       await writeFile(join(folder, 'manifest.json'), '{"file": 1}');
       expect(() => new ObjectFolder(folder)).toThrow('is no list of code objects');
     } finally {

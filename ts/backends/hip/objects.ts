@@ -67,7 +67,11 @@ export class ObjectFolder implements CodeObjects {
     for (const entry of readManifest(join(folder, 'manifest.json'))) {
       const kernels = this.#entries.get(entry.target) ?? new Map<string, ManifestEntry>();
       this.#entries.set(entry.target, kernels);
-      for (const { name } of entry.kernels) kernels.set(name, entry);
+      for (const { name } of entry.kernels) {
+        const other = kernels.get(name);
+        if (other !== undefined) throw twice(name, other, entry, folder);
+        kernels.set(name, entry);
+      }
       this.#sources.add(`${entry.target}/${basename(entry.file).split('.')[0]}.hip`);
     }
     this.targets = [...this.#entries.keys()].sort();
@@ -115,6 +119,13 @@ export class ObjectFolder implements CodeObjects {
     return { key: found.file, bytes: () => readObject(join(this.#folder, found.file)) };
   }
 }
+
+const twice = (name: string, one: ManifestEntry, other: ManifestEntry, folder: string) =>
+  new TilewrightError(
+    'ERR_FILE',
+    `${folder} has two functions ${name} for ${one.target}, in ${one.file} and in ${other.file}. Compile all of it anew.`,
+    { details: { folder, name, files: [one.file, other.file] } },
+  );
 
 const unpack = promisify(brotliDecompress);
 
