@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gpu_handles.h"
+#include "gpu_open.h"
 #include "submitter.h"
 
 namespace tw {
@@ -28,22 +29,12 @@ class NativeGpu : public Submitter<NativeGpu, Submission> {
                         InstanceMethod<&NativeGpu::profiled>("profiled")});
   }
 
-  /// new NativeGpu(libraries, ordinal, seconds): an empty list of libraries stands for the drivers' own names.
+  /// new NativeGpu(libraries, ordinal, seconds)
   explicit NativeGpu(const Napi::CallbackInfo& info) : Submitter(info) {
     Napi::Env env = info.Env();
-    if (!info[0].IsArray()) fail(env, "ERR_INVALID_ARGUMENT", "libraries must be an array of strings");
-    Napi::Array names = info[0].As<Napi::Array>();
-    std::vector<std::string> libraries;
-    for (uint32_t i = 0; i < names.Length(); i++) libraries.push_back(names.Get(i).ToString().Utf8Value());
-    if (libraries.empty()) libraries = gpu::Api::default_libraries();
-    const int ordinal = static_cast<int>(size_argument(info, 1, 1024, "device"));
+    const Place place = Place::of(info);
     const double seconds = static_cast<double>(size_argument(info, 2, 86400, "timeout"));
-    guarded(env, [&] {
-      std::vector<gpu::Api::Attempt> attempts;
-      const auto api = gpu::Api::open(libraries, attempts);
-      if (api == nullptr) throw no_driver(attempts);
-      state_ = std::make_shared<State>(std::make_shared<Context>(api, ordinal), seconds * 1000);
-    });
+    guarded(env, [&] { state_ = std::make_shared<State>(place.open(), seconds * 1000); });
     open(env, "tilewright GPU completions");
   }
 
@@ -64,16 +55,6 @@ class NativeGpu : public Submitter<NativeGpu, Submission> {
     if (ended.error) error = to_js(env, *ended.error).Value();
     return {Napi::Boolean::New(env, ended.status == Submission::Status::kCancelled), error,
             Napi::Number::New(env, ended.begin_ms), Napi::Number::New(env, ended.end_ms), times};
-  }
-
-  static gpu::Error no_driver(const std::vector<gpu::Api::Attempt>& attempts) {
-    std::string message = "No GPU driver with a device was found. Looked for:", details;
-    for (const auto& [library, problem] : attempts) {
-      message += "\n  - " + library + ": " + problem;
-      details += (details.empty() ? "" : ",") + ("{\"library\":" + gpu::json_text(library)) +
-                 ",\"problem\":" + gpu::json_text(problem) + "}";
-    }
-    return gpu::Error("ERR_BACKEND_UNAVAILABLE", message, "{\"attempts\":[" + details + "]}");
   }
 
   State& live(Napi::Env env) {
@@ -151,12 +132,6 @@ class NativeGpu : public Submitter<NativeGpu, Submission> {
     std::shared_ptr<Storage> source = NativeBuffer::Unwrap(info[index].As<Napi::Object>())->storage();
     if (!source) fail(info.Env(), "ERR_DISPOSED", "This buffer was disposed.");
     return source;
-  }
-
-  static Napi::Value start_work(DeviceWork* work) {
-    const Napi::Promise promise = work->promise();
-    work->Queue();
-    return promise;
   }
 
   /// load(code object or PTX) -> Promise of a number for function(). PTX is compiled by the driver: not on this thread.
@@ -255,6 +230,7 @@ void define_gpu(Napi::Env env, Napi::Object exports, AddonData& data) {
   data.gpu_buffer = Napi::Persistent(GpuBuffer::define(env));
   data.gpu_recording = Napi::Persistent(GpuRecording::define(env));
   exports.Set("NativeGpu", NativeGpu::define(env));
+  exports.Set("reachGpu", Napi::Function::New<reach_gpu>(env, "reachGpu"));
 }
 
 }  // namespace tw

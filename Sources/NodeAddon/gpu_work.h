@@ -98,16 +98,14 @@ inline gpu::Transfers::Source reader_of(const Storage& storage, size_t offset) {
   };
 }
 
-/// Work for a device on a thread of the event loop's pool; ends in a promise.
-class DeviceWork : public Napi::AsyncWorker {
+/// Calls of a driver on a thread of the event loop's pool; ends in a promise.
+class DriverWork : public Napi::AsyncWorker {
  public:
-  DeviceWork(Napi::Env env, const char* name, std::shared_ptr<State> state)
-      : AsyncWorker(env, name), state_(std::move(state)), deferred_(Napi::Promise::Deferred::New(env)) {}
+  DriverWork(Napi::Env env, const char* name) : AsyncWorker(env, name), deferred_(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise promise() const { return deferred_.Promise(); }
 
   void Execute() final {
     try {
-      state_->context->make_current();
       run();
     } catch (const gpu::Error& error) {
       error_ = error;
@@ -122,20 +120,45 @@ class DeviceWork : public Napi::AsyncWorker {
     if (error_) {
       deferred_.Reject(to_js(Env(), *error_).Value());
     } else {
-      deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(result_)));
+      deferred_.Resolve(result(Env()));
     }
   }
 
  protected:
   /// May throw Error.
   virtual void run() = 0;
+  virtual Napi::Value result(Napi::Env env) = 0;
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::optional<gpu::Error> error_;
+};
+
+inline Napi::Value start_work(DriverWork* work) {
+  const Napi::Promise promise = work->promise();
+  work->Queue();
+  return promise;
+}
+
+/// Work for a device that is open; its promise gives a number.
+class DeviceWork : public DriverWork {
+ public:
+  DeviceWork(Napi::Env env, const char* name, std::shared_ptr<State> state)
+      : DriverWork(env, name), state_(std::move(state)) {}
+
+ protected:
+  /// May throw Error.
+  virtual void work() = 0;
 
   const std::shared_ptr<State> state_;
   size_t result_ = 0;
 
  private:
-  Napi::Promise::Deferred deferred_;
-  std::optional<gpu::Error> error_;
+  void run() final {
+    state_->context->make_current();
+    work();
+  }
+  Napi::Value result(Napi::Env env) final { return Napi::Number::New(env, static_cast<double>(result_)); }
 };
 
 /// A code object, or PTX, which the driver compiles.
@@ -145,7 +168,7 @@ class ModuleLoad final : public DeviceWork {
       : DeviceWork(env, "tilewright GPU module", std::move(state)), image_(std::move(image)) {}
 
  private:
-  void run() override {
+  void work() override {
     gpu::Module module = nullptr;
     const gpu::Api& api = state_->context->api();
     api.check(api.module_load(&module, image_.c_str()), "ModuleLoadData");
@@ -173,7 +196,7 @@ class Upload final : public DeviceWork {
         bytes_(bytes) {}
 
  private:
-  void run() override {
+  void work() override {
     try {
       copy();
     } catch (...) {

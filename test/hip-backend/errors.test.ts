@@ -11,7 +11,7 @@ import { openDevice } from '../../ts/backends/open.ts';
 import { launch } from '../../ts/device/command-list.ts';
 import type { Device } from '../../ts/device/device.ts';
 import type { TilewrightError } from '../../ts/errors.ts';
-import { astray, hasClang, openSoft, scale, softObjects } from './support.ts';
+import { astray, driver, hasClang, openSoft, scale, softObjects } from './support.ts';
 
 const COUNT = 64;
 /** A launch on buffers of its own. */
@@ -119,6 +119,27 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
   it('says when the driver has no device, or not that one', () => {
     expect(() => openSoft({ devices: 0 })).toThrow('no device: hipErrorNoDevice');
     expect(() => openSoft({}, { device: 3 })).toThrow('There is no device 3');
+  });
+
+  it('is opened without holding JavaScript up, or says why not', async () => {
+    const open = (settings: string, device = 0) => {
+      vi.stubEnv('TILEWRIGHT_SOFT_HIP', settings);
+      return openDevice({ backend: 'hip', hip: { driver, device, objects: softObjects } });
+    };
+    const opening = open('arch=gfx1100,wave=32');
+    let turns = 0;
+    setImmediate(() => turns++);
+    await using device = await opening;
+    expect([turns, device.capabilities.architecture]).toEqual([1, 'gfx1100']);
+    await device.submit([work(device)]);
+    await expect(open('devices=0')).rejects.toThrow('no device: hipErrorNoDevice');
+    await expect(open('devices=1', 3)).rejects.toThrow('There is no device 3');
+    await expect(open('fail=hipGetDevicePropertiesR0600:1:1')).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('The GPU cannot be opened: hipGetDeviceProperties failed'),
+    });
+    await expect(open('arch=gfx1010,wave=32')).rejects.toThrow('no code objects for that');
+    vi.unstubAllEnvs();
   });
 
   it('reports memory that is short, and frees what it kept before it does', async () => {

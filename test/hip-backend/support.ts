@@ -64,7 +64,8 @@ export const softObjects: CodeObjects = {
 /** What the software device is to be; see Sources/SoftHip/runtime.h. */
 export type SoftSettings = Readonly<Record<string, string | number>>;
 
-const driver = hasClang ? await buildSoftHip() : '';
+/** The software device's library. */
+export const driver = hasClang ? await buildSoftHip() : '';
 
 /** A HIP device in software: gfx906 has waves of 64, gfx1100 of 32. */
 export function openSoft(settings: SoftSettings = {}, options: HipOptions = {}): Device {

@@ -97,6 +97,8 @@ export interface NativeAddon {
     ordinal: number,
     seconds: number,
   ) => NativeGpu;
+  /** Loads a driver and opens a device on another thread; while the result is held, NativeGpu does so at once. */
+  reachGpu(libraries: readonly string[], ordinal: number): Promise<unknown>;
   allocate(byteLength: number): NativeBuffer;
   isas(): { readonly name: string; readonly supported: boolean }[];
   dequantize(format: number, bytes: Uint8Array, count: number): Float32Array;

@@ -15,9 +15,9 @@ export interface OpenDeviceOptions extends CpuOptions {
   readonly hip?: HipOptions | undefined;
 }
 
-const OPENERS: Readonly<Record<BackendName, (options: OpenDeviceOptions) => Backend>> = {
+const OPENERS: Readonly<Record<BackendName, (options: OpenDeviceOptions) => Backend | Promise<Backend>>> = {
   metal: (options) => new MetalBackend(options.metal),
-  hip: (options) => new HipBackend(options.hip),
+  hip: (options) => HipBackend.open(options.hip),
   cpu: (options) => new CpuBackend(options),
 };
 
@@ -42,15 +42,15 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
         { details: { backend } },
       );
     }
-    return new Device(OPENERS[backend](options));
+    return new Device(await OPENERS[backend](options));
   }
   for (const name of AUTOMATIC) {
     try {
-      return new Device(OPENERS[name](options));
+      return new Device(await OPENERS[name](options));
     } catch (error) {
       const missing = error instanceof TilewrightError && error.code === 'ERR_BACKEND_UNAVAILABLE';
       if (!missing) throw error;
     }
   }
-  return new Device(OPENERS.cpu(options));
+  return new Device(await OPENERS.cpu(options));
 }

@@ -27,17 +27,19 @@ import { type CodeObjects, ObjectFolder, targetFor } from './objects.ts';
 import { checkOptions, type HipOptions } from './options.ts';
 import { type HipLimits, type PreparedLaunch, prepareLaunch } from './prepare.ts';
 
-function openGpu(addon: NativeAddon, libraries: readonly string[], device: number, seconds: number): NativeGpu {
-  try {
-    return nativeCall(() => new addon.NativeGpu(libraries, device, seconds));
-  } catch (error) {
-    if (!(error instanceof TilewrightError) || error.code === 'ERR_BACKEND_UNAVAILABLE') throw error;
-    // A driver that fails at once is none to work with, whatever it says.
-    throw new TilewrightError('ERR_BACKEND_UNAVAILABLE', `The GPU cannot be opened: ${error.message}`, {
-      details: error.details,
-      cause: error,
-    });
-  }
+/** Where a device is, as native code takes it. */
+function placeOf({ driver = process.env.TILEWRIGHT_GPU_DRIVER, device = 0 }: HipOptions) {
+  return { libraries: driver ? [driver] : [], device };
+}
+
+/** A driver that fails at once is none to work with, whatever it says. */
+function unavailable(error: unknown): unknown {
+  if (!(error instanceof TilewrightError) || error.code === 'ERR_BACKEND_UNAVAILABLE') return error;
+  const { message, details } = error;
+  return new TilewrightError('ERR_BACKEND_UNAVAILABLE', `The GPU cannot be opened: ${message}`, {
+    details,
+    cause: error,
+  });
 }
 
 /** @throws ERR_BACKEND_UNAVAILABLE where there are no code objects for a GPU */
@@ -71,13 +73,32 @@ export class HipBackend implements Backend {
   /** Command lists that wait for code objects to be loaded; later ones must not overtake them. */
   #loading: Promise<unknown> | null = null;
 
+  /** As the constructor, without holding JavaScript up while the driver starts. */
+  static async open(options: HipOptions = {}): Promise<HipBackend> {
+    checkOptions(options);
+    const { libraries, device } = placeOf(options);
+    const addon = loadNative();
+    let held: unknown;
+    try {
+      held = await addon.reachGpu(libraries, device);
+    } catch (error) {
+      throw unavailable(nativeError(error));
+    }
+    const backend = new HipBackend(options);
+    void held; // until here
+    return backend;
+  }
+
   /** @throws ERR_BACKEND_UNAVAILABLE with what was looked for; ERR_NATIVE_MISSING, ERR_INVALID_ARGUMENT */
   constructor(options: HipOptions = {}) {
     checkOptions(options);
-    const { device = 0, timeoutSeconds = 120 } = options;
-    const driver = options.driver ?? process.env.TILEWRIGHT_GPU_DRIVER;
+    const { libraries, device } = placeOf(options);
     this.#addon = loadNative();
-    this.#gpu = openGpu(this.#addon, driver ? [driver] : [], device, timeoutSeconds);
+    try {
+      this.#gpu = nativeCall(() => new this.#addon.NativeGpu(libraries, device, options.timeoutSeconds ?? 120));
+    } catch (error) {
+      throw unavailable(error);
+    }
     this.#profiled = this.#gpu.profiled();
     let objects: CodeObjects;
     try {
