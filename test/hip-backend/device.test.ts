@@ -307,6 +307,33 @@ describe.runIf(hasClang)('A HIP device', () => {
     expect(read(y)).toEqual([3]);
   });
 
+  it('is told to stop at any stage, and goes on with what comes next', async () => {
+    await using device = openSoft({ slow: 20_000 });
+    const x = floats(device, [1]);
+    const y = device.buffer(4);
+    const abort = () => {
+      const controller = new AbortController();
+      return { signal: controller.signal, now: () => controller.abort(new Error('enough')) };
+    };
+    // While its code object is loaded, and with another list behind it.
+    const first = abort();
+    const loading = device.submit([times(x, y, 5)], { signal: first.signal });
+    const behind = device.submit([times(x, y, 2)]);
+    first.now();
+    await expect(loading).rejects.toThrow('enough');
+    await behind;
+    expect(read(y)).toEqual([2]);
+    using recorded = device.record(Array.from({ length: 3 }, () => times(x, y, 3)));
+    // While a graph is replayed, behind another one, and before it is submitted.
+    const second = abort();
+    const replays = [1, 2, 3].map(() => recorded.submit({ signal: second.signal }));
+    setTimeout(second.now, 3);
+    for (const replay of replays) await expect(replay).rejects.toThrow('enough');
+    expect(() => recorded.submit({ signal: second.signal })).toThrow('enough');
+    await recorded.submit();
+    expect(read(y)).toEqual([3]);
+  });
+
   it('does not block the event loop', async () => {
     await using device = openSoft({ slow: 1000 });
     const x = floats(device, [1]);
