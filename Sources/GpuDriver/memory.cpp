@@ -39,7 +39,7 @@ std::shared_ptr<Block> Pool::allocate(size_t bytes) {
   }
   Pointer address = 0;
   int status = context_->api().allocate(&address, reserved);
-  if (status == 2) {
+  if (status == 2 && (!quiet_ || quiet_())) {
     trim(0);
     status = context_->api().allocate(&address, reserved);
   }

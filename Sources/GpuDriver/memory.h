@@ -37,8 +37,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
  public:
   explicit Pool(std::shared_ptr<const Context> context) : context_(std::move(context)) {}
 
-  /// Contents are undefined. Throws Error.
+  /// Contents are undefined. Throws Error. For the thread that sets `quiet`.
   std::shared_ptr<Block> allocate(size_t bytes);
+  /// How allocate() waits, bounded, until nothing runs, before it frees what is kept: a driver's own wait would have no
+  /// limit. False where it waited in vain; may throw Error.
+  void set_quiet(std::function<bool()> quiet) { quiet_ = std::move(quiet); }
   /// Free what is kept beyond a limit. Waits for the device: call it when nothing runs, or when memory is short.
   void trim(size_t keep_bytes);
   /// More is kept than a quiet device should hold on to.
@@ -54,6 +57,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void give_back(Pointer address, size_t reserved);
 
   std::shared_ptr<const Context> context_;
+  std::function<bool()> quiet_;
   mutable std::mutex mutex_;
   std::multimap<size_t, Pointer> free_;
   std::set<Pointer> used_;

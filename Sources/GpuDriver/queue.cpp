@@ -19,6 +19,7 @@ Queue::Queue(std::shared_ptr<const Context> context, std::shared_ptr<Pool> pool,
   const Api& api = context_->api();
   api.check(api.stream_create(&stream_, Api::kStreamNonBlocking), "StreamCreate");
   if (api.has_graphs()) api.check(api.stream_create(&capture_, Api::kStreamNonBlocking), "StreamCreate");
+  pool_->set_quiet([this] { return quiet(); });
   driver_ = std::thread([this] { drive(); });
   waiter_ = std::thread([this] { wait(); });
 }
@@ -29,6 +30,7 @@ Queue::~Queue() {
 
 bool Queue::close() {
   if (!driver_.joinable()) return !abandoned_.empty();
+  pool_->set_quiet(nullptr);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
@@ -68,6 +70,20 @@ bool Queue::submit(std::shared_ptr<Submission> submission) {
 std::optional<Error> Queue::lost() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return lost_;
+}
+
+bool Queue::quiet() const {
+  const double begin = now_ms();
+  for (;;) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (lost_) throw *lost_;
+      if (flying_.empty() && queue_.empty() && !starting_) return true;
+    }
+    const double waited = now_ms() - begin;
+    if (waited > limit_ms_) return false;
+    pause(waited);
+  }
 }
 
 /// The driver thread: submissions in order, each handed over launch by launch or as one graph.
@@ -309,7 +325,8 @@ void Queue::complete(std::shared_ptr<Submission> submission) {
     std::lock_guard<std::mutex> lock(mutex_);
     flying_.pop_front();
     flying_launches_ -= submission->launches();
-    idle = flying_.empty() && queue_.empty() && !starting_;
+    // A lost device frees nothing: it might wait for ever.
+    idle = flying_.empty() && queue_.empty() && !starting_ && !lost_;
     if (submission->error && submission->error->lost && !submission->events.empty()) {
       abandoned_.push_back(submission);
     } else {

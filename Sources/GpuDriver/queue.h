@@ -84,6 +84,8 @@ class Queue {
   void finish(Submission& submission);
   void complete(std::shared_ptr<Submission> submission);
   void fail(Submission& submission, const Error& error);
+  /// Waits until nothing runs, as long as a submission may take. Throws Error when the device is lost.
+  bool quiet() const;
   Event event();
   void record(Submission& submission);
   /// The event behind the last launch.

@@ -295,6 +295,26 @@ describe.runIf(hasClang)('A HIP device in trouble', () => {
     await openSoft().dispose(); // the software device's next user
   });
 
+  it('waits for memory that it can free as long as for lists, and no longer', async () => {
+    const memory = 2 ** 20;
+    {
+      await using device = openSoft({ slow: 50_000, memory });
+      device.buffer(700_000).dispose();
+      const running = device.submit([work(device)]);
+      expect(device.buffer(900_000).byteLength).toBe(900_000);
+      await running;
+    }
+    const device = openSoft({ hang: 1, memory }, { timeoutSeconds: 1 });
+    device.buffer(700_000).dispose();
+    const own = work(device);
+    await device.submit([own]);
+    const hanging = device.submit([own]);
+    expect(() => device.buffer(900_000)).toThrow(/OutOfMemory|not finished within 1 s/);
+    await expect(hanging).rejects.toMatchObject({ details: { lost: true } });
+    await device.dispose();
+    await openSoft().dispose(); // the software device's next user
+  });
+
   it('may be disposed twice, waits for work in flight, and refuses work afterwards', async () => {
     const device = openSoft({ slow: 2000 });
     let ended = false;
