@@ -70,9 +70,10 @@ double time_calls(int launches, const std::function<void(int)>& call) {
   return 1000.0 * times[times.size() / 2] / launches;
 }
 
+/// Whole words, as the kernels may read.
 Address allocate(size_t bytes) {
   Address at;
-  DO(cuMemAlloc_v2(&at, bytes));
+  DO(cuMemAlloc_v2(&at, (bytes + 3) / 4 * 4));
   return at;
 }
 
@@ -129,13 +130,16 @@ unsigned shared_bytes(const Format& f, const Config& c) {
 /// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
 Config policy(const Format& format, int m, int n, int k) {
   Config c{m == 1 ? 1 : m == 2 ? 2 : m <= 4 ? 4 : 8, 0, 1, 0};
-  const bool tile = c.columns == 8, wide = !std::strncmp(format.name, "q8", 2);
-  c.rows = tile ? 16 : c.columns;
+  const bool tile = c.columns == 8, one = c.columns == 1, wide = !std::strncmp(format.name, "q8", 2);
+  c.rows = tile ? 16 : c.columns > 1 ? c.columns : n >= 24 * 132 ? 2 : 1;
   const int outputs = (n + c.rows - 1) / c.rows,
-            wanted = 132 * (!tile  ? 512
-                            : wide ? 6
-                                   : 24),
-            least = tile ? 512 : 4096;
+            wanted = 132 * (one     ? wide || !std::strcmp(format.name, "q6_k") ? 128 : 32
+                            : !tile ? 512
+                            : wide  ? 6
+                                    : 24),
+            least = one    ? 2048
+                    : tile ? 512
+                           : 4096;
   for (;;) {
     Config next = c;
     next.split_shift++;
@@ -151,12 +155,19 @@ size_t q8_bytes(int rows, int k, int group) {
   return size_t(rows + group - 1) / group * group * ((k + 255) / 256) * 320;
 }
 
+/// The order of activations, as ts/kernels/hip/gemv.ts has it.
+int order(const Format& f, int columns) {
+  return columns == 1 && (!std::strcmp(f.name, "q2_k") || !std::strcmp(f.name, "q3_k")) ? 33 : f.step;
+}
+
 /// Activation i of a row as the quantizer left it.
 float rounded(const std::vector<uint8_t>& q8, const Format& f, int row, int k, int group, int i) {
   const size_t blocks = (k + 255) / 256;
   const uint8_t* block = &q8[((row / group * blocks + i / 256) * group + row % group) * 320];
   const int run = i % 256 / 16, apart = f.step / 16;
-  const int part = run / (2 * apart) * apart + run % apart, second = run / apart % 2;
+  int part = run / (2 * apart) * apart + run % apart;
+  if (order(f, group) == 33) part = part / 4 * 2 + part / 2 % 2 * 4 + part % 2;
+  const int second = run / apart % 2;
   uint32_t record;
   std::memcpy(&record, block + 4 * (2 * part + second), 4);
   record &= 0xffff0000u;
@@ -281,7 +292,7 @@ int main(int argc, char** argv) {
           qp.k = p.k;
           qp.a_dtype = TW_DTYPE_F32;
           qp.group = c.columns;
-          qp.step = format->step;
+          qp.step = order(*format, c.columns);
           qp.a_stride[0] = p.k;
           qp.a_stride[1] = 1;
           for (auto& b : qp.batch) b = 1;

@@ -25,6 +25,16 @@ TW_DEVICE u32 block_z() {
   return __builtin_amdgcn_workgroup_id_z();
 }
 
+/// lane_id(), of lanes that are all there: by counting those before, so that no register has kept it.
+TW_DEVICE u32 counted_lane() {
+  const u32 low = __builtin_amdgcn_mbcnt_lo(~0u, 0);
+#if __AMDGCN_WAVEFRONT_SIZE == 64
+  return __builtin_amdgcn_mbcnt_hi(~0u, low);
+#else
+  return low;
+#endif
+}
+
 /// All threads of the workgroup; orders LDS, and not device memory.
 TW_DEVICE void barrier_lds() {
   __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup", "local");
@@ -73,6 +83,9 @@ TW_DEVICE u32 permute_bytes(u32 low, u32 high, u32 selector) {
 /// The low word of high:low shifted right by `shift` (0..31) bits.
 TW_DEVICE u32 funnel_right(u32 high, u32 low, u32 shift) {
   return __builtin_amdgcn_alignbit(high, low, shift);
+}
+TW_DEVICE u32 rotate_right(u32 x, u32 by) {
+  return funnel_right(x, x, by % 32);
 }
 
 /// Byte `i` of a word as a number, without or with a sign: one conversion that takes the byte where it is.

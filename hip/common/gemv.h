@@ -10,43 +10,11 @@
 #include "batch.h"
 #include "epilogue.h"
 #include "gemv_lanes.h"
+#if defined(TW_NVIDIA)
+#include "gemv_lanes_nvidia.h"
+#endif
 
 namespace tw {
-
-/// The format as a wave of R rows sees it: what it is, but for two that NVIDIA's compiler schedules better otherwise.
-/// Loads that it may move are put off until they are waited for (30 instead of 21 µs for four rows of Q8_0 on an H200),
-/// and one row of Q4_0 is 4 % faster with a min.
-template <class F, u32 R>
-struct SeenRows {
-  typedef F Format;
-};
-#if defined(TW_NVIDIA)
-TW_DEVICE u32x4 load_in_order(const u8* base, u32 offset) {
-  const Unaligned<4, true> u(base, offset);
-  return u32x4{u.words[0], u.words[1], u.words[2], u.words[3]};
-}
-template <>
-struct SeenRows<Q8_0, 4> {
-  struct Format : Q8_0 {
-    static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
-      return {load_in_order(row + 2, block), load_in_order(row + 18, block), load_u16<2>(row, block)};
-    }
-  };
-};
-template <>
-struct SeenRows<Q4_0, 1> {
-  struct Format : Q4_0 {
-    enum : bool { has_min = true };
-    static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
-      return {load_in_order(row + 2, block), load_u16<2>(row, block)};
-    }
-    static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
-      small_nibbles(raw.nibbles, codes);
-      small_scale(from_f16(raw.d), 8.0f * from_f16(raw.d), scale, min);
-    }
-  };
-};
-#endif
 
 /// What a wave multiplies: R rows of weights, and as many of the gate, by C rows of activations.
 template <u32 C, u32 R, bool Gate>
@@ -68,9 +36,8 @@ TW_DEVICE bool multiply_rows(const Streams<C, R, Gate>& of, u32 wave, u32 k, u32
   constexpr u32 streams = Streams<C, R, Gate>::count;
   typedef typename LaneOf<F, C>::Lane Lane;
   constexpr u32 early = Lane::early, ahead = Lane::ahead, lanes = q8_block / Lane::weights;
-  const u32 lane = lane_id();
   const u32 split = 1u << split_shift;
-  const u32 first = (wave & (split - 1)) * TW_WAVE + lane;
+  const u32 first = (wave & (split - 1)) * TW_WAVE + lane_id();
   const u32 step = TW_WAVE << split_shift;
   const u32 place = first % Lane::per_block;
   // Offsets count up, and not the pointers: a 32-bit lane offset to a scalar base is an addressing mode of AMD GPUs,
@@ -80,6 +47,8 @@ TW_DEVICE bool multiply_rows(const Streams<C, R, Gate>& of, u32 wave, u32 k, u32
   u32 codes_at = first / lanes * Stride + Lane::codes_at(first % lanes);
   u32 records_at = first / lanes * Stride + Lane::records_at(first % lanes);
   const u32 activations_step = step / lanes * Stride;
+  // Another number to the compiler, which would otherwise make one counter, and two sums in every step, of the two.
+  const u32 records_step = uniform(activations_step);
 
   float sums[streams][C] = {};
   while (weights_at < weights_end) {
@@ -105,10 +74,11 @@ TW_DEVICE bool multiply_rows(const Streams<C, R, Gate>& of, u32 wave, u32 k, u32
     }
     weights_at += weights_step;
     codes_at += activations_step;
-    records_at += activations_step;
+    records_at += records_step;
   }
 
   constexpr u32 outputs = R * C;
+  const u32 lane = counted_lane();
   float mine[2] = {0.0f, 0.0f};
   TW_UNROLL for (u32 s = 0; s < streams; s++) {
     TW_UNROLL for (u32 c = 0; c < C; c++) {
@@ -161,9 +131,8 @@ TW_DEVICE void gemv(TW_HIP_MATMUL_PARAMETERS, float* partial) {
   TW_UNROLL for (u32 c = 0; c < C; c++) of.columns[c] = activations + c * q8_bytes;
 
   Sums sums;
-  typedef typename SeenRows<F, R>::Format Seen;
-  if (!multiply_rows<Seen, C, R, Gate, C * q8_bytes>(of, wave, p.k, p.split_shift, partial, sums)) return;
-  const u32 n = n0 + lane_id() % R, m = block_y() * C + lane_id() / R;
+  if (!multiply_rows<F, C, R, Gate, C * q8_bytes>(of, wave, p.k, p.split_shift, partial, sums)) return;
+  const u32 n = n0 + counted_lane() % R, m = block_y() * C + counted_lane() / R;
   if (n >= p.n || m >= p.m) return;
   const i64 out_at = batch_offset(p.batch, p.out_batch, entry) * dtype_bytes(p.out_dtype);
   if (residual != nullptr) residual += batch_offset(p.batch, p.residual_batch, entry) * dtype_bytes(p.residual_dtype);

@@ -55,12 +55,20 @@ struct OnePart {
   }
 };
 
-/// A run of 16 weights: two lanes share a part. Half the activations, so that eight rows of them take 60 to 63
+/// A run of 16 weights: two lanes share a part. Half the activations, so that eight rows of them take 61 to 64
 /// registers and not 76 to 85, and a tenth more instructions, as each lane decodes one scale and each word half.
 template <class F, u32 C>
 struct OneRun {
-  enum : u32 { weights = 16, per_block = 16, ahead = C < 7 ? C : 7, early = C < 4 ? C : 4 };
   typedef typename F::RawRun Raw;
+  // What 64 registers are enough for; next to weights of 8 words that is everything at once.
+  enum : u32 {
+    weights = 16,
+    per_block = 16,
+    ahead = TW_WAVE == 64 ? C : C - C / 8,
+    early = TW_WAVE == 32      ? C / 2
+            : sizeof(Raw) > 32 ? C - C / 4
+                               : C
+  };
   struct Activations {
     u32x4 codes;
     u32 record;

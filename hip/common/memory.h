@@ -52,15 +52,12 @@ TW_DEVICE u32 load_u16(const u8* base, u32 offset) {
 }
 /// `Words` words from an address that is aligned to 1 or 2: whole aligned words, shifted into place. The base of every
 /// buffer is aligned to 4 and its allocation is whole words, so that nothing outside of it is touched.
-/// Found from the pointer, the compiler knows which memory they are in; `Anywhere`, from its number, it does not, and
-/// leaves the loads in their order.
-template <u32 Words, bool Anywhere = false>
+template <u32 Words>
 struct Unaligned {
   u32 words[Words];
   TW_MEMBER Unaligned(const u8* base, u32 offset) {
-    const u64 address = (u64)base + offset;
-    const u32 odd = u32((u64)(base + offset)) % 4, shift = Anywhere ? u32(address % 4) * 8 : odd * 8;
-    const u32* from = Anywhere ? (const u32*)(address - address % 4) : (const u32*)(base + offset - odd);
+    const u32 odd = u32((u64)(base + offset)) % 4, shift = odd * 8;
+    const u32* from = (const u32*)(base + offset - odd);
     u32 low = from[0];
     TW_UNROLL for (u32 i = 0; i < Words; i++) {
       // The last word is not read past the end: an aligned run needs none.

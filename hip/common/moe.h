@@ -28,7 +28,7 @@ TW_DEVICE void moe_gemv(TW_HIP_MOE_GEMV_PARAMETERS, float* partial) {
 
   Sums sums;
   if (!multiply_rows<F, C, R, Gate, q8_bytes>(of, wave, p.k, p.split_shift, partial, sums)) return;
-  const u32 n = n0 + lane_id() % R, c = lane_id() / R;
+  const u32 n = n0 + counted_lane() % R, c = counted_lane() / R;
   if (n >= p.n || c >= count) return;
   const i64 bias_at = i64(expert) * p.bias_expert * dtype_bytes(p.bias_dtype);
   if (bias != nullptr) bias += bias_at;

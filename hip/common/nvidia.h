@@ -19,6 +19,10 @@ TW_DEVICE u32 block_z() {
   return __nvvm_read_ptx_sreg_ctaid_z();
 }
 
+TW_DEVICE u32 counted_lane() {
+  return thread_x() % 32;
+}
+
 TW_DEVICE void barrier() {
   __syncthreads();
 }
@@ -45,10 +49,15 @@ TW_DEVICE u32 anew(u32 x) {
   return x;
 }
 
-/// The only assembly here: clang 19 has no builtin for dp4a.
+/// The only assembly here: clang 19 has no builtin for dp4a. The bytes of `a` are signed, or not.
 TW_DEVICE i32 dot4(u32 a, u32 b, i32 c) {
   i32 d;
   __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+TW_DEVICE i32 dot4_unsigned(u32 a, u32 b, i32 c) {
+  i32 d;
+  __asm__("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
 
@@ -59,6 +68,9 @@ TW_DEVICE u32 permute_bytes(u32 low, u32 high, u32 selector) {
 }
 TW_DEVICE u32 funnel_right(u32 high, u32 low, u32 shift) {
   return u32((u64(high) << 32 | low) >> shift);
+}
+TW_DEVICE u32 rotate_right(u32 x, u32 by) {
+  return __builtin_rotateright32(x, by);
 }
 
 /// Byte `i` of a word as a number, without or with a sign: the byte becomes the end of 2^23's fraction, as conversions

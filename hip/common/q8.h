@@ -7,7 +7,8 @@
 // The order of the runs is the one in which the lanes of a kernel read them: for parts whose two runs are `step` apart
 // (formats/format.h), codes of the first runs of all eight parts come first, then those of the second runs, and the two
 // records of a part are neighbours. Loads of neighbouring lanes are side by side, for every format. Step 0 is the order
-// of the activations themselves.
+// of the activations themselves; 33 is that of steps of 32 where parts 64 apart are numbered p and p + 4, as their
+// weights are in the same bytes (formats/k2.h).
 //
 // `group` rows are interleaved block by block, so that a kernel which multiplies that many reaches them all from one
 // address. What is missing at the end of the rows, and of the last group, is zeros.
@@ -32,7 +33,8 @@ struct Q8Place {
   TW_MEMBER Q8Place(u32 run, u32 step) : codes(run), record(run) {
     const u32 apart = step / q8_run;
     if (apart == 0) return;
-    const u32 part = run / (2 * apart) * apart + run % apart;
+    u32 part = run / (2 * apart) * apart + run % apart;
+    if (step % 2 != 0) part = part / 4 * 2 + part / 2 % 2 * 4 + part % 2;
     const u32 second = run / apart % 2;
     codes = 8 * second + part;
     record = 2 * part + second;

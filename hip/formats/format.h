@@ -35,4 +35,26 @@ TW_DEVICE u32 bit_select(u32 mask, u32 x, u32 y) {
   return (x & mask) | (y & ~mask);
 }
 
+/// Blocks of 32 weights, a part each: all of one scale.
+template <u32 Bytes, bool Min>
+struct SmallBlock {
+  enum : u32 { block = 32, bytes = Bytes, align = Bytes & (0u - Bytes), parts = 1, step = 16 };
+  enum : bool { has_min = Min, one_scale = true };
+  static TW_MEMBER u32 run(u32) { return 0; }
+};
+/// One scale, d, before the nibbles.
+struct ScaledNibbles : SmallBlock<18, false> {
+  struct Raw {
+    u32x4 nibbles;
+    u32 d;
+  };
+  static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
+    return {load_u128<2>(row + 2, block), load_u16<2>(row, block)};
+  }
+};
+TW_DEVICE void scale_both(float d, float m, float scale[2], float min[2]) {
+  scale[0] = scale[1] = d;
+  min[0] = min[1] = m;
+}
+
 }  // namespace tw

@@ -45,10 +45,10 @@ struct Q2_K {
 };
 
 /// w = d * (sc - 32) * (q - 4): the third bits stand in a plane of 32 bytes, bit s of byte l for weight l of the s-th
-/// 32 weights; 6-bit scales, the low nibbles of 16 in 8 bytes and the top pairs in 4.
+/// 32 weights; 6-bit scales, the low nibbles of 16 in 8 bytes and the top pairs in 4. Codes are 32 * (q - 4).
 struct Q3_K {
   enum : u32 { block = 256, bytes = 110, align = 2, parts = 8, step = 32 };
-  enum : bool { has_min = true, one_scale = false };
+  enum : bool { has_min = false, one_scale = false };
   static TW_MEMBER u32 run(u32 part) { return Q2_K::run(part); }
   struct Raw {
     u32x4 codes, plane;
@@ -59,21 +59,18 @@ struct Q3_K {
             load_u128<2>(row, block + 16 * (part % 2)), load_u32<2>(row + 96, block + 4 * (part / 2 % 2)),
             load_u32<2>(row + 104, block), load_u16<2>(row + 108, block)};
   }
+  static TW_MEMBER u32 join(u32 pairs, u32 inverted) { return (pairs & 0x60606060u) | (inverted & 0x80808080u); }
   static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
     const u32 i = part / 2, byte = 8 * (part % 2);
     const u32 six = (raw.low >> (byte + i / 2 * 4) & 0x000f000fu) | (raw.top >> (byte + 2 * i) & 0x00030003u) << 4;
-    scale[0] = times_f16(float(six & 0xffu) - 32.0f, raw.d);
-    scale[1] = times_f16(float(six >> 16 & 0xffu) - 32.0f, raw.d);
-    min[0] = 4.0f * scale[0];
-    min[1] = 4.0f * scale[1];
-    const u32 pair = i % 2 * 4;
-    // A rotation that brings the two bits of this part to bits 2 and 3.
-    const u32 turn = (2 * i + 30) % 32;
+    scale[0] = times_f16(float(six & 0xffu) * 0.03125f - 1.0f, raw.d);
+    scale[1] = times_f16(float(six >> 16 & 0xffu) * 0.03125f - 1.0f, raw.d);
+    min[0] = min[1] = 0.0f;
     TW_UNROLL for (u32 w = 0; w < 4; w++) {
-      const u32 word = raw.codes[w] >> pair;
-      const u32 third = funnel_right(raw.plane[w], raw.plane[w], turn);
-      codes[w] = (word & 0x03030303u) | (third & 0x04040404u);
-      codes[w + 4] = (word >> 2 & 0x03030303u) | (third >> 1 & 0x04040404u);
+      // Pairs and bits to the top of their bytes.
+      const u32 pairs = rotate_right(raw.codes[w], i % 2 * 4 + 27), inverted = rotate_right(~raw.plane[w], 2 * i + 25);
+      codes[w] = join(pairs, inverted);
+      codes[w + 4] = join(rotate_right(pairs, 2), rotate_right(inverted, 1));
     }
   }
   typedef Raw RawRun;
@@ -81,12 +78,11 @@ struct Q3_K {
   static TW_MEMBER void decode_run(const Raw& raw, u32 part, u32 second, u32 codes[4], float& scale, float& min) {
     const u32 i = part / 2, byte = 8 * (part % 2) + 16 * second;
     const u32 six = (raw.low >> (byte + i / 2 * 4) & 15u) | (raw.top >> (byte + 2 * i) & 3u) << 4;
-    scale = times_f16(float(six) - 32.0f, raw.d);
-    min = 4.0f * scale;
-    const u32 pair = i % 2 * 4 + 2 * second, turn = (2 * i + second + 30) % 32;
+    scale = times_f16(float(six) * 0.03125f - 1.0f, raw.d);
+    min = 0.0f;
     TW_UNROLL for (u32 w = 0; w < 4; w++) {
-      const u32 third = funnel_right(raw.plane[w], raw.plane[w], turn);
-      codes[w] = (raw.codes[w] >> pair & 0x03030303u) | (third & 0x04040404u);
+      codes[w] = join(rotate_right(raw.codes[w], i % 2 * 4 + 2 * second + 27),
+                      rotate_right(~raw.plane[w], 2 * i + second + 25));
     }
   }
 };

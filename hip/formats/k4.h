@@ -75,9 +75,9 @@ struct Q5_K {
   static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
     k4_scales(raw.head, part, scale, min);
     // A rotation that brings the pair of bits of this part to bits 4 and 5.
-    const u32 turn = (part / 2 * 2 + 28) % 32;
+    const u32 turn = part / 2 * 2 + 28;
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
-      const u32 fifth = funnel_right(raw.plane[i], raw.plane[i], turn);
+      const u32 fifth = rotate_right(raw.plane[i], turn);
       codes[i] = bit_select(0x0f0f0f0fu, raw.codes[i], fifth) & 0x1f1f1f1fu;
       codes[i + 4] = bit_select(0x0f0f0f0fu, raw.codes[i] >> 4, fifth >> 1) & 0x1f1f1f1fu;
     }
@@ -88,7 +88,7 @@ struct Q5_K {
     const u32 sub = part / 2 * 2 + second;
     k4_scale(raw.head, sub, scale, min);
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
-      const u32 fifth = funnel_right(raw.plane[i], raw.plane[i], (sub + 28) % 32);
+      const u32 fifth = rotate_right(raw.plane[i], sub + 28);
       codes[i] = bit_select(0x0f0f0f0fu, raw.codes[i] >> 4 * second, fifth) & 0x1f1f1f1fu;
     }
   }

@@ -50,8 +50,7 @@ struct Q6_K {
     const u32 nibble = second != 0 ? 2 : 30, pair = 26 + part / 2 % 2 * 2 + 4 * second;
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
       const u32 pairs = raw.pairs[i] ^ 0xaaaaaaaau;
-      codes[i] = (funnel_right(raw.nibbles[i], raw.nibbles[i], nibble) & 0x3c3c3c3cu) |
-                 (funnel_right(pairs, pairs, pair % 32) & 0xc0c0c0c0u);
+      codes[i] = (rotate_right(raw.nibbles[i], nibble) & 0x3c3c3c3cu) | (rotate_right(pairs, pair) & 0xc0c0c0c0u);
     }
   }
 };

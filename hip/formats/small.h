@@ -18,36 +18,19 @@ TW_DEVICE void small_fifths(u32 plane, u32 at, u32 codes[8]) {
     codes[i] |= ((plane >> 4 * i & 0xfu) * 0x204081u & 0x01010101u) << at;
   }
 }
-TW_DEVICE void small_scale(float d, float m, float scale[2], float min[2]) {
-  scale[0] = scale[1] = d;
-  min[0] = min[1] = m;
-}
 
-struct Q4_0 {
-  enum : u32 { block = 32, bytes = 18, align = 2, parts = 1, step = 16 };
-  enum : bool { has_min = false, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
-  struct Raw {
-    u32x4 nibbles;
-    u32 d;
-  };
-  static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
-    return {load_u128<2>(row + 2, block), load_u16<2>(row, block)};
-  }
+struct Q4_0 : ScaledNibbles {
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     TW_UNROLL for (u32 i = 0; i < 4; i++) {
       const u32 word = raw.nibbles[i] ^ 0x88888888u;
       codes[i] = word << 4 & 0xf0f0f0f0u;
       codes[i + 4] = word & 0xf0f0f0f0u;
     }
-    small_scale(0.0625f * from_f16(raw.d), 0.0f, scale, min);
+    scale_both(0.0625f * from_f16(raw.d), 0.0f, scale, min);
   }
 };
 
-struct Q4_1 {
-  enum : u32 { block = 32, bytes = 20, align = 4, parts = 1, step = 16 };
-  enum : bool { has_min = true, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
+struct Q4_1 : SmallBlock<20, true> {
   struct Raw {
     u32x4 nibbles;
     u32 head;
@@ -57,14 +40,11 @@ struct Q4_1 {
   }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     small_nibbles(raw.nibbles, codes);
-    small_scale(from_f16(raw.head & 0xffffu), -from_f16(raw.head >> 16), scale, min);
+    scale_both(from_f16(raw.head & 0xffffu), -from_f16(raw.head >> 16), scale, min);
   }
 };
 
-struct Q5_0 {
-  enum : u32 { block = 32, bytes = 22, align = 2, parts = 1, step = 16 };
-  enum : bool { has_min = false, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
+struct Q5_0 : SmallBlock<22, false> {
   struct Raw {
     u32x4 nibbles;
     u32 plane, d;
@@ -78,14 +58,11 @@ struct Q5_0 {
       codes[i + 4] = raw.nibbles[i] >> 1 & 0x78787878u;
     }
     small_fifths(~raw.plane, 7, codes);
-    small_scale(0.125f * from_f16(raw.d), 0.0f, scale, min);
+    scale_both(0.125f * from_f16(raw.d), 0.0f, scale, min);
   }
 };
 
-struct Q5_1 {
-  enum : u32 { block = 32, bytes = 24, align = 8, parts = 1, step = 16 };
-  enum : bool { has_min = true, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
+struct Q5_1 : SmallBlock<24, true> {
   struct Raw {
     u32x4 nibbles;
     u32x2 head;
@@ -96,14 +73,11 @@ struct Q5_1 {
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     small_nibbles(raw.nibbles, codes);
     small_fifths(raw.head.y, 4, codes);
-    small_scale(from_f16(raw.head.x & 0xffffu), -from_f16(raw.head.x >> 16), scale, min);
+    scale_both(from_f16(raw.head.x & 0xffffu), -from_f16(raw.head.x >> 16), scale, min);
   }
 };
 
-struct Q8_0 {
-  enum : u32 { block = 32, bytes = 34, align = 2, parts = 1, step = 16 };
-  enum : bool { has_min = false, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
+struct Q8_0 : SmallBlock<34, false> {
   struct Raw {
     u32x4 first, second;
     u32 d;
@@ -116,7 +90,7 @@ struct Q8_0 {
       codes[i] = raw.first[i];
       codes[i + 4] = raw.second[i];
     }
-    small_scale(from_f16(raw.d), 0.0f, scale, min);
+    scale_both(from_f16(raw.d), 0.0f, scale, min);
   }
 };
 

@@ -53,21 +53,31 @@ TW_DEVICE void look_up_nibbles(u32 word, u32& low, u32& high) {
 }
 #endif
 
-struct IQ4_NL {
-  enum : u32 { block = 32, bytes = 18, align = 2, parts = 1, step = 16 };
-  enum : bool { has_min = false, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
-  struct Raw {
-    u32x4 nibbles;
-    u32 d;
-  };
-  static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
-    return {load_u128<2>(row + 2, block), load_u16<2>(row, block)};
+#if defined(TW_NVIDIA)
+struct Halves {
+  u32 low[2], high[2];
+};
+/// prmt gives the sign of the byte (0 or -1) where the selector's fourth bit is set.
+constexpr int entry(const Table& t, u32 i) {
+  return int(t.words[i / 4] << 8 * (3 - i % 4)) >> 24;
+}
+constexpr Halves halves(const Table& t) {
+  Halves h = {};
+  for (u32 i = 0; i < 8; i++) {
+    const int high = entry(t, i + 8) + (entry(t, i) < 0), low = entry(t, i) + (high < 0);
+    h.low[i / 4] |= u32(low & 255) << 8 * (i % 4);
+    h.high[i / 4] |= u32(high & 255) << 8 * (i % 4);
   }
+  return h;
+}
+#endif
+
+struct IQ4_NL : ScaledNibbles {
+  typedef Iq4 Entries;
+  static TW_MEMBER float scale(const Raw& raw, u32) { return from_f16(raw.d); }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     TW_UNROLL for (u32 i = 0; i < 4; i++) look_up_nibbles<Iq4>(raw.nibbles[i], codes[i], codes[i + 4]);
-    scale[0] = scale[1] = from_f16(raw.d);
-    min[0] = min[1] = 0.0f;
+    scale_both(IQ4_NL::scale(raw, 0), 0.0f, scale, min);
   }
 };
 
@@ -84,11 +94,14 @@ struct IQ4_XS {
   static TW_MEMBER Raw load(const u8* row, u32 block, u32 part) {
     return {load_u128<8>(row + 8, block + 16 * part), load_u64<8>(row, block)};
   }
+  typedef Iq4 Entries;
+  static TW_MEMBER float scale(const Raw& raw, u32 part) {
+    const u32 six = (raw.head.y >> 4 * part & 15u) | (raw.head.x >> (16 + 2 * part) & 3u) << 4;
+    return times_f16(float(i32(six) - 32), raw.head.x & 0xffffu);
+  }
   static TW_MEMBER void decode(const Raw& raw, u32 part, u32 codes[8], float scale[2], float min[2]) {
     TW_UNROLL for (u32 i = 0; i < 4; i++) look_up_nibbles<Iq4>(raw.nibbles[i], codes[i], codes[i + 4]);
-    const u32 six = (raw.head.y >> 4 * part & 15u) | (raw.head.x >> (16 + 2 * part) & 3u) << 4;
-    scale[0] = scale[1] = times_f16(float(i32(six) - 32), raw.head.x & 0xffffu);
-    min[0] = min[1] = 0.0f;
+    scale_both(IQ4_XS::scale(raw, part), 0.0f, scale, min);
   }
 };
 
@@ -97,10 +110,7 @@ TW_DEVICE float mxfp4_scale(u32 e) {
 }
 
 /// 17 bytes, nothing is aligned: an exponent and 16 bytes of codes. w = 2^(e - 128) * twice the e2m1 value.
-struct MXFP4 {
-  enum : u32 { block = 32, bytes = 17, align = 1, parts = 1, step = 16 };
-  enum : bool { has_min = false, one_scale = true };
-  static TW_MEMBER u32 run(u32) { return 0; }
+struct MXFP4 : SmallBlock<17, false> {
   struct Raw {
     u32x4 nibbles;
     u32 e;
@@ -108,10 +118,11 @@ struct MXFP4 {
   static TW_MEMBER Raw load(const u8* row, u32 block, u32) {
     return {load_u128<1>(row + 1, block), load_u8(row, block)};
   }
+  typedef E2m1 Entries;
+  static TW_MEMBER float scale(const Raw& raw, u32) { return mxfp4_scale(raw.e); }
   static TW_MEMBER void decode(const Raw& raw, u32, u32 codes[8], float scale[2], float min[2]) {
     TW_UNROLL for (u32 i = 0; i < 4; i++) look_up_nibbles<E2m1>(raw.nibbles[i], codes[i], codes[i + 4]);
-    scale[0] = scale[1] = mxfp4_scale(raw.e);
-    min[0] = min[1] = 0.0f;
+    scale_both(MXFP4::scale(raw, 0), 0.0f, scale, min);
   }
 };
 

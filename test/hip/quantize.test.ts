@@ -44,7 +44,7 @@ async function run(target: Target, { m, k, group, step, dtype = 'f32', lie = 'ro
 
 describe.skipIf(!hasClang).each(['gfx906', 'gfx1100'] as const)('HIP quantize on %s', (target) => {
   it('writes steps, sums and codes in the order of each family of formats', async () => {
-    for (const step of [0, 16, 32, 64]) await run(target, { m: 3, k: 800, group: 4, step });
+    for (const step of [0, 16, 32, 33, 64]) await run(target, { m: 3, k: 800, group: 4, step });
   });
 
   it('reads activations of every type and stride, a batch of them', async () => {

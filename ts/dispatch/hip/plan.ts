@@ -12,7 +12,7 @@ import {
   hipGemmSum,
   hipSumBytes,
 } from '../../kernels/hip/gemm.ts';
-import { hipBlockAlignment, hipGemv, stepOfFormat } from '../../kernels/hip/gemv.ts';
+import { hipBlockAlignment, hipGemv, hipGemvOrder } from '../../kernels/hip/gemv.ts';
 import { type HipMatmulParams, q8Bytes } from '../../kernels/hip/matmul.ts';
 import { hipQuantizeQ8 } from '../../kernels/hip/quantize.ts';
 import { dtypeIdBytes } from '../../kernels/types.ts';
@@ -158,7 +158,7 @@ const KERNELS: Readonly<Record<string, Chooser>> = {
     };
     return {
       params,
-      rounding: { group: columns, step: stepOfFormat(common.b_dtype) },
+      rounding: { group: columns, step: hipGemvOrder(capabilities.architecture, common.b_dtype, columns) },
       run: (buffers, params, label) => launch(hipGemv, { buffers, constants, params, label }),
       shape: `c${columns}/${2 ** splitShift}`,
     };

@@ -28,7 +28,8 @@ export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tu
   const columns = gemvColumns(m);
   const gate = gateOf(problem);
   const passes = ceilDiv(m, columns) * product(batch);
-  const rows = hipGemvRows(capabilities.architecture, columns);
+  const perUnit = (n * product(batch)) / capabilities.computeUnits;
+  const rows = hipGemvRows(capabilities.architecture, columns, gate, perUnit);
   const constants = { b_dtype: format!.id!, columns, rows, gate, wave: capabilities.waveSize! };
   const outputs = ceilDiv(n, hipGemvOutputs(constants)) * passes;
   const most = hipGemvWaves(constants);

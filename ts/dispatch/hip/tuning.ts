@@ -64,20 +64,27 @@ const PORTABLE: HipTuning = {
   exactPanelMiB: 64,
 };
 
-/** Entries of formats at eight columns. */
-const tiles = (names: readonly string[], entries: Readonly<Record<string, number>>): Readonly<Record<string, number>> =>
+/** Entries of formats at some number of columns. */
+const at = (
+  columns: number,
+  names: readonly string[],
+  entries: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> =>
   Object.fromEntries(
-    names.flatMap((name) => Object.entries(entries).map(([key, value]) => [`${key}.${name}.c8`, value])),
+    names.flatMap((name) => Object.entries(entries).map(([key, value]) => [`${key}.${name}.c${columns}`, value])),
   );
 
 /** What was measured, by `Capabilities.architecture`. */
 const MEASURED: Readonly<Partial<Record<string, Readonly<Record<string, number>>>>> = {
-  // H200, 4096 by 4096, 14336 by 4096 and 28672 by 8192: within 10 % of the best geometry of each format. Tiles (8 columns)
-  // want small workgroups and share k until every unit has 24 waves, those of 8-bit weights only six.
+  // H200, 4096 by 4096, 14336 by 4096 and 28672 by 8192: within 10 % of the best geometry of each format. One row, two
+  // rows of weights per wave: k is shared until every unit has 32 waves, or more of formats that take more bytes. Tiles (8
+  // columns) want small workgroups and share k until every unit has 24 waves, those of 8-bit weights only six.
   sm_90: {
     ...{ gemvWaves: 4, wavesPerUnit: 512, splitK: 4096 },
-    ...tiles(formats, { gemvWaves: 1, wavesPerUnit: 24, splitK: 512 }),
-    ...tiles(['q8_0', 'q8_k'], { wavesPerUnit: 6 }),
+    ...at(1, formats, { wavesPerUnit: 32, splitK: 2048 }),
+    ...at(1, ['q6_k', 'q8_0', 'q8_k'], { wavesPerUnit: 128 }),
+    ...at(8, formats, { gemvWaves: 1, wavesPerUnit: 24, splitK: 512 }),
+    ...at(8, ['q8_0', 'q8_k'], { wavesPerUnit: 6 }),
   },
 };
 

@@ -26,14 +26,15 @@ export type HipGemvConstants = Readonly<Record<(typeof HIP_GEMV_CONSTANTS)[numbe
 
 /**
  * [columns, rows] of the instances: AMD's code objects have the first of each number of columns, NVIDIA's all of them but
- * [8, 1]. More rows share the activations' loads and records; on AMD GPUs their registers would cost more waves than that
- * saves.
+ * [8, 1], [1, 2] without a gate only. More rows share the activations' loads and records; on AMD GPUs their registers would
+ * cost more waves than that saves.
  */
 export const HIP_GEMV_SHAPES = [
   [1, 1],
   [2, 1],
   [4, 1],
   [8, 1],
+  [1, 2],
   [2, 2],
   [4, 4],
   [8, 16],
@@ -63,9 +64,14 @@ export function hipGemvWaves(c: HipGemvConstants): number {
   return waves;
 }
 
-/** Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. */
-export function hipGemvRows(architecture: string, columns: number): number {
+/**
+ * Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. `outputs`
+ * are rows of weights of all batches, per compute unit.
+ */
+export function hipGemvRows(architecture: string, columns: number, gate: number, outputs: number): number {
   if (!architecture.startsWith('sm_')) return 1;
+  // Two rows share what is loaded of the activations, as a row and its gate's do, but are half as many waves.
+  if (columns === 1) return gate === 0 && outputs >= 24 ? 2 : 1;
   return columns === 8 ? TILE_ROWS : columns;
 }
 
@@ -85,6 +91,13 @@ export function stepOfFormat(format: number): number {
   return name === 'q6_k' ? 64 : 32;
 }
 
+/** The order of an instance (hip/common/q8.h): its format's, but NVIDIA's lanes take four runs of some at one column. */
+export function hipGemvOrder(architecture: string, format: number, columns: number): number {
+  const { name } = formatOfId(format);
+  const fourRuns = architecture.startsWith('sm_') && columns === 1 && (name === 'q2_k' || name === 'q3_k');
+  return fourRuns ? 33 : stepOfFormat(format);
+}
+
 function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
   if (!isFormatId(c.b_dtype) || p.b_dtype !== c.b_dtype)
     return 'b is not of the block-quantized format of the instance';
@@ -94,7 +107,8 @@ function refuse(p: HipMatmulParams, c: HipGemvConstants): string | null {
   if (q8Bytes(c.columns, p.k, c.columns) > 2 ** 32) {
     return `k is too long for ${c.columns} rows: places in their codes are counted in 32 bits`;
   }
-  if (!HIP_GEMV_SHAPES.some(([columns, rows]) => columns === c.columns && rows === c.rows)) {
+  const exists = HIP_GEMV_SHAPES.some(([columns, rows]) => columns === c.columns && rows === c.rows);
+  if (!exists || (c.gate !== 0 && c.columns < c.rows && !isTile(c.rows))) {
     return `there is no instance of ${c.rows} rows by ${c.columns} columns`;
   }
   const waves = p.groups << p.split_shift;

@@ -22,7 +22,7 @@ export const hipQuantizeQ8 = declareHipKernel({
     m: 'u32',
     k: 'u32',
     a_dtype: 'u32',
-    /** Rows that are interleaved, and the order of the runs of 16: 0, 16, 32 or 64 (see hip/common/q8.h). */
+    /** Rows that are interleaved, and the order of the runs of 16: 0, 16, 32, 33 or 64 (see hip/common/q8.h). */
     group: 'u32',
     step: 'u32',
     a_stride: 'i64[2]',
@@ -43,7 +43,7 @@ export const hipQuantizeQ8 = declareHipKernel({
   }),
   refuse: (p) => {
     if (p.a_dtype > 2) return 'a is f32, f16 or bf16';
-    if (![0, 16, 32, 64].includes(p.step)) return `runs ${p.step} apart are no order of activations`;
+    if (![0, 16, 32, 33, 64].includes(p.step)) return `${p.step} is no order of activations`;
     if (p.group < 1) return 'no rows are interleaved';
     if (p.k > MAX_INT) return 'k is counted in 31 bits';
     return null;
