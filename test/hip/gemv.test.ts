@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { QuantFormat } from '../../ts/index.ts';
-import { hipGemv } from '../../ts/kernels/hip/gemv.ts';
+import { hipGemv, hipGemvOrder, hipGemvRows } from '../../ts/kernels/hip/gemv.ts';
 import { hasClang } from '../metal/support.ts';
 import type { Target } from './emulation.ts';
 import { runGemv } from './gemv-case.ts';
@@ -76,6 +76,16 @@ describe.skipIf(!hasClang)('HIP gemv', () => {
     }
   });
 
+  it('takes two rows of weights per wave, and its own order of activations, for one row on NVIDIA GPUs', () => {
+    expect([8, 100].map((rows) => hipGemvRows('sm_90', 1, 0, rows))).toEqual([1, 2]);
+    expect(hipGemvRows('sm_90', 1, 1, 100)).toBe(1);
+    expect(hipGemvRows('gfx906', 1, 0, 100)).toBe(1);
+    const order = (architecture: string, format: string, columns: number) =>
+      hipGemvOrder(architecture, QuantFormat.get(format).id!, columns);
+    expect([order('sm_90', 'q3_k', 1), order('sm_90', 'q3_k', 2), order('gfx906', 'q2_k', 1)]).toEqual([33, 32, 32]);
+    expect([order('sm_90', 'q4_k', 1), order('sm_90', 'mxfp4', 1), order('sm_90', 'q6_k', 1)]).toEqual([32, 16, 64]);
+  });
+
   it('refuses what it cannot do', () => {
     const p = {
       ...{ m: 1, n: 1, k: 256, b_dtype: 23, split_shift: 0, groups: 1 },
@@ -89,6 +99,8 @@ describe.skipIf(!hasClang)('HIP gemv', () => {
     expect(refuse({ b_stride: [146, 0] })).toMatch('multiples of 16');
     expect(refuse({ split_shift: 3 })).toMatch('no workgroup');
     expect(refuse({}, { columns: 3 })).toMatch('no instance');
+    expect(refuse({}, { rows: 2 })).toBeNull();
+    expect(refuse({}, { rows: 2, gate: 1 })).toMatch('no instance');
     expect(refuse({ b_dtype: 0 })).toMatch('block-quantized');
   });
 });
