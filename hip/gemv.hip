@@ -14,17 +14,18 @@
   TW_INSTANCE(TW_KERNEL_BESIDE(256, beside), _c##C##_r##R, C, R, false) \
   TW_INSTANCE(TW_KERNEL_BESIDE(256, beside), _c##C##_r##R##_gate, C, R, true)
 
-#if !defined(TW_TILE_MMA) || !defined(__SIMT__)
-TW_GEMV(1, 1, 4)
-TW_GEMV(2, 1, 4)
-TW_GEMV(4, 1, 2)
-#endif
 #if defined(TW_NVIDIA)
+TW_GEMV(1, 1, 4)
 TW_INSTANCE(TW_KERNEL_BESIDE(256, 4), _c1_r2, 1, 2, false)
 TW_INSTANCE(TW_KERNEL_BESIDE(256, 4), _c2_r2, 2, 2, false)
 TW_INSTANCE(TW_KERNEL_BESIDE(256, 2), _c2_r2_gate, 2, 2, true)
 TW_INSTANCE(TW_KERNEL_BESIDE(256, 2), _c4_r4, 4, 4, false)
 TW_INSTANCE(TW_KERNEL(256), _c4_r4_gate, 4, 4, true)
+#elif !defined(TW_TILE_MMA)
+TW_GEMV(1, 1, 4)
+TW_GEMV(2, 1, 4)
+TW_GEMV(4, 1, 2)
+TW_GEMV(8, 1, 1)
 #endif
 
 #if defined(TW_TILE_MMA)
@@ -36,6 +37,4 @@ TW_INSTANCE(TW_KERNEL(256), _c4_r4_gate, 4, 4, true)
   }
 TW_TILE(_c8_r16, false)
 TW_TILE(_c8_r16_gate, true)
-#else
-TW_GEMV(8, 1, 1)
 #endif

@@ -30,6 +30,8 @@ const Format kFormats[] = {
     {"iq4_xs", 28, 23, 256, 136, 16}, {"mxfp4", 29, 39, 32, 17, 16},
 };
 
+const int kMostRows = 16;
+
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
   size_t from = 0;
@@ -70,10 +72,10 @@ double time_calls(int launches, const std::function<void(int)>& call) {
   return 1000.0 * times[times.size() / 2] / launches;
 }
 
-/// Whole words, as the kernels may read.
+/// Of whole pieces of 256 bytes, as the back end's are.
 Address allocate(size_t bytes) {
   Address at;
-  DO(cuMemAlloc_v2(&at, (bytes + 3) / 4 * 4));
+  DO(cuMemAlloc_v2(&at, (bytes + 255) / 256 * 256));
   return at;
 }
 
@@ -129,7 +131,8 @@ unsigned shared_bytes(const Format& f, const Config& c) {
 
 /// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
 Config policy(const Format& format, int m, int n, int k) {
-  Config c{m == 1 ? 1 : m == 2 ? 2 : m <= 4 ? 4 : 8, 0, 1, 0};
+  const bool fast = !std::strcmp(format.name, "q2_k") || !std::strcmp(format.name, "q3_k");
+  Config c{m <= 2 ? m : m <= 4 && !fast ? 4 : 8, 0, 1, 0};
   const bool tile = c.columns == 8, one = c.columns == 1, wide = !std::strncmp(format.name, "q8", 2);
   c.rows = tile ? 16 : c.columns > 1 ? c.columns : n >= 24 * 132 ? 2 : 1;
   const int outputs = (n + c.rows - 1) / c.rows,
@@ -261,13 +264,13 @@ int main(int argc, char** argv) {
       }
       p.device = allocate(p.bytes * p.copies);
       for (int i = 0; i < p.copies; i++) DO(cuMemcpyHtoD_v2(p.device + p.bytes * i, p.weights.data(), p.bytes));
-      p.x.resize(size_t(8) * p.k);
+      p.x.resize(size_t(kMostRows) * p.k);
       for (float& v : p.x) v = normal(random) * 20.0f;
       p.x_device = allocate(p.x.size() * 4);
       DO(cuMemcpyHtoD_v2(p.x_device, p.x.data(), p.x.size() * 4));
-      p.q8 = allocate(q8_bytes(8, p.k, 8));
-      p.peer_q8 = allocate(size_t(8) * ((p.k + 511) / 512 * 512) / 32 * 36);
-      p.out = allocate(size_t(8) * p.n * 4);
+      p.q8 = allocate(q8_bytes(kMostRows, p.k, 8));
+      p.peer_q8 = allocate(size_t(kMostRows) * ((p.k + 511) / 512 * 512) / 32 * 36);
+      p.out = allocate(size_t(kMostRows) * p.n * 4);
 
       for (const std::string& count : split(counts)) {
         const int m = std::stoi(count);
@@ -327,13 +330,13 @@ int main(int argc, char** argv) {
           const Function gated = c.rows < 16 ? nullptr : function(module, symbol + "_gate");
           if (gated != nullptr) {
             gp.gate_stride[0] = gp.b_stride[0];
-            DO(cuMemsetD8Async(p.out, 0xff, size_t(8) * p.n * 4, stream));
+            DO(cuMemsetD8Async(p.out, 0xff, size_t(kMostRows) * p.n * 4, stream));
             launch(gated, p.device, p.device, c.rows / 2);
             DO(cuStreamSynchronize(stream));
             squares.resize(size_t(m) * p.n);
             DO(cuMemcpyDtoH_v2(squares.data(), p.out, squares.size() * 4));
           }
-          DO(cuMemsetD8Async(p.out, 0xff, size_t(8) * p.n * 4, stream));
+          DO(cuMemsetD8Async(p.out, 0xff, size_t(kMostRows) * p.n * 4, stream));
           call(0);
           DO(cuStreamSynchronize(stream));
           std::vector<float> out(size_t(m) * p.n);
@@ -391,7 +394,7 @@ int main(int argc, char** argv) {
         }
         if (only_check || configs.empty()) continue;
         double other = 0;
-        if (peer.gemv != nullptr && which != "q8_k") {
+        if (peer.gemv != nullptr && which != "q8_k" && m <= 8) {
           peer.quantize(reinterpret_cast<const float*>(p.x_device), reinterpret_cast<void*>(p.peer_q8), p.k, m, stream);
           DO(cuStreamSynchronize(stream));
           other = time_calls(std::max(24, p.copies), [&](int i) {

@@ -1,10 +1,10 @@
 // What can be tuned on each back end, cut into studies: entries that are looked for together, at the shapes whose kernels
 // read them.
 import type { BackendName, Capabilities } from '../../ts/device/backend.ts';
-import { gemvColumns } from '../../ts/dispatch/hip/shapes.ts';
 import { fittingTiles } from '../../ts/dispatch/metal/shapes.ts';
 import type { MatmulProblem } from '../../ts/dispatch/problem.ts';
 import { entryProblem, type TuningLimits } from '../../ts/dispatch/tuning.ts';
+import { hipGemvColumns } from '../../ts/kernels/hip/gemv.ts';
 import { GEMM_TILES } from '../../ts/kernels/metal/matmul.ts';
 import { QuantFormat } from '../../ts/tensor/quant-format.ts';
 import type { Configuration, SweepShape } from './shape.ts';
@@ -96,9 +96,10 @@ function cpuStudies(shapes: readonly SweepShape[]): Study[] {
   });
 }
 
-function hipStudies(shapes: readonly SweepShape[]): Study[] {
+function hipStudies(shapes: readonly SweepShape[], { architecture }: Capabilities): Study[] {
+  const columns = ({ format, m }: SweepShape) => hipGemvColumns(architecture, QuantFormat.get(format).id!, m);
   const fast = shapes.filter(({ format, precision }) => QuantFormat.has(format) && precision === 'fast');
-  const gemv = [...grouped(fast, ({ format, m }) => `${format}.c${gemvColumns(m)}`)].map(
+  const gemv = [...grouped(fast, (shape) => `${shape.format}.c${columns(shape)}`)].map(
     ([key, of]): SizeStudy => ({
       type: 'sizes',
       name: `${key}: waves and split of hip_gemv`,

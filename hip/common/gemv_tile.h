@@ -126,8 +126,6 @@ TW_DEVICE void gemv_tile(TW_HIP_MATMUL_PARAMETERS, u8* memory) {
   u8* copied_weights = own + Stage::activations + copied_row * Stage::row_bytes + 16 * copied_slot;
 
   const auto fetch = [&](u32 block, u32 stage) {
-    // Whether 16 bytes of which some are wanted are in the row: the first and the last ones may not be.
-    const bool inner = block > 0 && block + 1 < blocks;
     if (block < blocks) {
       const u32 to = stage * Stage::bytes;
       const u8* from = activations + block * Stage::activations;
@@ -141,15 +139,12 @@ TW_DEVICE void gemv_tile(TW_HIP_MATMUL_PARAMETERS, u8* memory) {
         TW_UNROLL for (u32 i = 0; i < 16 * Stage::chunks; i += 16 * Mma::copiers) {
           if (i + 16 * Mma::copiers > Stage::step_bytes && i + 16 * copied_slot >= wanted) continue;
           u8* chunk = copied_weights + to + s * copied_rows * Stage::row_bytes + i;
-          if (F::align == 16 || inner) {
-            Mma::stream(chunk, rows[s] + at + i);
-            continue;
-          }
           const i32 exist = left - i32(i);
-          Mma::stream(chunk, rows[s] + at + i, at + i + 16 * copied_slot == 0 ? copied_odd[s] : 0,
-                      exist > 16  ? 16
-                      : exist < 0 ? 0
-                                  : exist);
+          Mma::template stream<F::block != q8_block>(chunk, rows[s] + at + i,
+                                                     at + i + 16 * copied_slot == 0 ? copied_odd[s] : 0,
+                                                     exist > 16  ? 16
+                                                     : exist < 0 ? 0
+                                                                 : exist);
         }
       }
     }

@@ -46,13 +46,16 @@ struct TileMma : TileSums {
 
   /// 16 bytes from device to shared memory; after wait<N>() all but the last N groups of them are there.
   static TW_MEMBER void copy(u8* to, const u8* from) { __nvvm_cp_async_ca_shared_global_16((Shared)to, (Device)from); }
-  /// The first `bytes` of 16, which are read once and so kept out of the first cache; zeros for the others. The first
-  /// `before` may lie in front of the buffer, but not of its allocation: those begin at multiples of 16.
-  static TW_MEMBER void stream(u8* to, const u8* from) {
-    __nvvm_cp_async_cg_shared_global_16((Shared)to, (Device)from);
-  }
+  /// 16 bytes, which are read once and so kept out of the first cache. The first `before` may lie in front of the
+  /// buffer, and those from `bytes` on behind it, but not of its allocation: that is whole pieces of 256. With `Zeros`,
+  /// those from `bytes` on become zeros.
+  template <bool Zeros>
   static TW_MEMBER void stream(u8* to, const u8* from, u32 /*before*/, u32 bytes) {
-    __nvvm_cp_async_cg_shared_global_16((Shared)to, (Device)from, bytes);
+    if (Zeros) {
+      __nvvm_cp_async_cg_shared_global_16((Shared)to, (Device)from, bytes);
+    } else {
+      __nvvm_cp_async_cg_shared_global_16((Shared)to, (Device)from);
+    }
   }
   static TW_MEMBER void commit() { __nvvm_cp_async_commit_group(); }
   template <u32 N>
@@ -114,7 +117,7 @@ struct TileMma : TileSums {
   static TW_MEMBER u32 copied_slot(u32 lane) { return slot(lane); }
 
   static TW_MEMBER void copy(u8* to, const u8* from) { *(u32x4*)to = *(const u32x4*)from; }
-  static TW_MEMBER void stream(u8* to, const u8* from) { copy(to, from); }
+  template <bool Zeros>
   static TW_MEMBER void stream(u8* to, const u8* from, u32 before, u32 bytes) {
     if (before == 0 && bytes == 16) return copy(to, from);
     for (u32 i = 0; i < 16; i++) to[i] = i >= before && i < bytes ? from[i] : 0;

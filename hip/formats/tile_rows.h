@@ -153,24 +153,26 @@ struct TileRow<MXFP4> : TileBlocks<MXFP4> {
   }
 };
 
+/// Scales are 4 * (sc - 32) as bytes, of even and of odd parts.
 template <>
 struct TileRow<IQ4_XS> {
   enum : bool { shared = false, halves = false, whole = false, matrix_mins = false };
   typedef TileBytes<IQ4_XS::align> Bytes;
-  u32 low, top;
+  u32 scales[2];
   float d;
   TW_MEMBER void load(const Bytes& from) {
-    low = from.word(4);
-    const u32 head = from.word(0);
-    d = from_f16(head & 0xffffu);
-    top = head >> 16;
+    const u32 head = from.word(0), low = from.word(4);
+    d = 0.25f * from_f16(head & 0xffffu);
+    // A nibble of two parts' top pairs in each byte.
+    u32 top = (head >> 16 | (head >> 8 & 0xffff00u)) & 0x00ff00ffu;
+    top = (top | top << 4) & 0x0f0f0f0fu;
+    scales[0] = ((low << 2 & 0x3c3c3c3cu) | (top << 6 & 0xc0c0c0c0u)) ^ 0x80808080u;
+    scales[1] = ((low >> 2 & 0x3c3c3c3cu) | (top << 4 & 0xc0c0c0c0u)) ^ 0x80808080u;
   }
   TW_MEMBER void pair(const Bytes& bytes, u32 r, TilePair& to) const {
     TW_UNROLL for (u32 u = 0; u < 2; u++) {
-      const u32 part = 2 * r + u;
-      look_up_nibbles<Iq4>(bytes.own_word(8 + 16 * part), to.codes[u][0], to.codes[u][1]);
-      const u32 six = (low >> 4 * part & 15u) | (top >> 2 * part & 3u) << 4;
-      to.scale[u][0] = d * (unsigned_byte(six, 0) - 32.0f);
+      look_up_nibbles<Iq4>(bytes.own_word(8 + 16 * (2 * r + u)), to.codes[u][0], to.codes[u][1]);
+      to.scale[u][0] = d * signed_byte(scales[u], r);
     }
   }
 };

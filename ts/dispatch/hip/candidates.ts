@@ -2,7 +2,7 @@ import { MAX_INT, product } from '../../kernels/hip/declare.ts';
 import { hipGemmDense, hipGemvDense } from '../../kernels/hip/dense.ts';
 import { hipGemvExact } from '../../kernels/hip/exact.ts';
 import { HIP_GEMM_BF16_TILES, HIP_GEMM_TILE, hipGemm, hipGemmBF16 } from '../../kernels/hip/gemm.ts';
-import { HIP_GEMV_SHAPES, hipGemv } from '../../kernels/hip/gemv.ts';
+import { HIP_GEMV_SHAPES, hipGemv, hipGemvColumns, hipGemvRows } from '../../kernels/hip/gemv.ts';
 import { DTYPES, type DType } from '../../tensor/dtype.ts';
 import { MatmulVariant } from '../args.ts';
 import type { Candidate } from '../catalogue.ts';
@@ -25,7 +25,7 @@ import type { TuningEntry } from '../tuning.ts';
 import { decodedMatrices, isAffine, MAX_MATRICES, panelRows, plain } from './decode.ts';
 import { isDirect, keepActivations } from './keep.ts';
 import { denseParams, gateOf, hipParams } from './params.ts';
-import { type GemmShape, gemmShape, gemvColumns } from './shapes.ts';
+import { type GemmShape, gemmShape } from './shapes.ts';
 
 const isFloat = (dtype: DType | null): boolean => dtype === null || DTYPES[dtype].float;
 /** Workgroups along y and z that every driver takes. */
@@ -50,11 +50,12 @@ const refuseRows: Rule = ({ m, aDType }) => {
 };
 
 /** What the kernel itself says of the form of a problem. */
-const refuseGemv: Rule = (problem, { waveSize }) => {
-  const columns = gemvColumns(problem.m);
-  const [, rows] = HIP_GEMV_SHAPES.find(([width]) => width === columns)!;
+const refuseGemv: Rule = (problem, { waveSize, architecture }) => {
+  const columns = hipGemvColumns(architecture, problem.format!.id!, problem.m);
+  const gate = gateOf(problem);
   const params = hipParams(problem);
-  return hipGemv.refuse(params, { b_dtype: params.b_dtype, columns, rows, gate: gateOf(problem), wave: waveSize! });
+  const rows = hipGemvRows(architecture, columns, gate, 0);
+  return hipGemv.refuse(params, { b_dtype: params.b_dtype, columns, rows, gate, wave: waveSize! });
 };
 const refuseGemvExact: Rule = (problem, { waveSize }) => {
   const own = hipParams(problem);

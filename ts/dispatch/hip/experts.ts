@@ -22,7 +22,7 @@ function matrices({ args: { a }, problem, out }: ExpertCall) {
   return { a: a.layout.reshape([tokens * rowsPerToken, k]), out: out.layout.reshape([pairs, n]) };
 }
 
-const limit = ({ problem, tuning }: ExpertCall) => entry(tuning, 'quantGemvRows', problem.format!.name);
+const limit = ({ problem, tuning }: ExpertCall) => entry(tuning, 'expertRows', problem.format!.name);
 
 export const hipExperts: ExpertKernel = {
   kernel: 'hip_moe_gemv',
@@ -52,11 +52,11 @@ export const hipExperts: ExpertKernel = {
   yields: (call) => {
     const rows = meanRows(call.problem);
     if (rows <= limit(call)) return null;
-    return `about ${rows} rows for each expert are above quantGemvRows = ${limit(call)}, where unpacking once pays`;
+    return `about ${rows} rows for each expert are above expertRows = ${limit(call)}, where unpacking once pays`;
   },
 
   because: (call) =>
-    `about ${meanRows(call.problem)} rows for each expert (at most quantGemvRows = ${limit(call)}): grouped on the ` +
+    `about ${meanRows(call.problem)} rows for each expert (at most expertRows = ${limit(call)}): grouped on the ` +
     `device, weights are streamed once for every ${MOE_COLUMNS} rows`,
 
   commands: (call) => {

@@ -2,7 +2,7 @@
 import type { Capabilities } from '../../device/backend.ts';
 import { ceilDiv, product } from '../../kernels/hip/declare.ts';
 import { MAX_GRID, MAX_SPLITS, type Tile } from '../../kernels/hip/gemm.ts';
-import { HIP_GEMV_SHAPES, hipGemvOutputs, hipGemvRows, hipGemvWaves, maxWaves } from '../../kernels/hip/gemv.ts';
+import { hipGemvColumns, hipGemvOutputs, hipGemvRows, hipGemvWaves, maxWaves } from '../../kernels/hip/gemv.ts';
 import type { MatmulProblem } from '../problem.ts';
 import type { TuningEntry } from '../tuning.ts';
 import { gateOf } from './params.ts';
@@ -17,15 +17,9 @@ export interface GemvShape {
   readonly groups: number;
 }
 
-/** The narrowest instance that takes all rows of a in one pass, else the widest. */
-export function gemvColumns(m: number): number {
-  const columns = HIP_GEMV_SHAPES.map(([width]) => width);
-  return columns.find((width) => width >= m) ?? Math.max(...columns);
-}
-
 export function gemvShape(problem: MatmulProblem, capabilities: Capabilities, tuning: TuningEntry): GemvShape {
   const { m, n, k, batch, format } = problem;
-  const columns = gemvColumns(m);
+  const columns = hipGemvColumns(capabilities.architecture, format!.id!, m);
   const gate = gateOf(problem);
   const passes = ceilDiv(m, columns) * product(batch);
   const perUnit = (n * product(batch)) / capabilities.computeUnits;

@@ -25,9 +25,9 @@ export const HIP_GEMV_CONSTANTS = [
 export type HipGemvConstants = Readonly<Record<(typeof HIP_GEMV_CONSTANTS)[number], number>>;
 
 /**
- * [columns, rows] of the instances: AMD's code objects have the first of each number of columns, NVIDIA's all of them but
- * [8, 1], [1, 2] without a gate only. More rows share the activations' loads and records; on AMD GPUs their registers would
- * cost more waves than that saves.
+ * [columns, rows] of the instances: AMD's code objects have the first of each number of columns, NVIDIA's the last, and
+ * [1, 1], as [1, 2] is without a gate only. More rows share the activations' loads and records; on AMD GPUs their registers
+ * would cost more waves than that saves.
  */
 export const HIP_GEMV_SHAPES = [
   [1, 1],
@@ -64,6 +64,19 @@ export function hipGemvWaves(c: HipGemvConstants): number {
   return waves;
 }
 
+/** Formats of which eight rows of a by matrix instructions take less than four by dot products, on an H200. */
+const FAST_TILES: readonly string[] = ['q2_k', 'q3_k'];
+
+/**
+ * Columns of the instance for m rows of a: the narrowest that takes all in one pass, else the widest, but for few rows
+ * that a wider one does faster.
+ */
+export function hipGemvColumns(architecture: string, format: number, m: number): number {
+  const columns = HIP_GEMV_SHAPES.map(([width]) => width);
+  const widest = Math.max(...columns);
+  if (m > 2 && architecture.startsWith('sm_') && FAST_TILES.includes(formatOfId(format).name)) return widest;
+  return columns.find((width) => width >= m) ?? widest;
+}
 /**
  * Rows of the instance to take on an architecture (`gfx906`, `sm_90`): measured on an H200, counted for AMD GPUs. `outputs`
  * are rows of weights of all batches, per compute unit.
