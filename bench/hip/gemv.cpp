@@ -131,7 +131,7 @@ unsigned shared_bytes(const Format& f, const Config& c) {
 
 /// Rows per wave and geometry as ts/kernels/hip/gemv.ts and the dispatcher's tuning for sm_90 have them.
 Config policy(const Format& format, int m, int n, int k) {
-  const bool fast = !std::strcmp(format.name, "q2_k") || !std::strcmp(format.name, "q3_k");
+  const bool fast = std::strstr("q2_k q3_k iq4_nl", format.name) != nullptr;
   Config c{m <= 2 ? m : m <= 4 && !fast ? 4 : 8, 0, 1, 0};
   const bool tile = c.columns == 8, one = c.columns == 1, wide = !std::strncmp(format.name, "q8", 2);
   c.rows = tile ? 16 : c.columns > 1 ? c.columns : n >= 24 * 132 ? 2 : 1;

@@ -48,7 +48,13 @@ TW_DEVICE void multiply_unit(const TilePair (&pairs)[TileMma::own], u32 u, u32 x
   TW_UNROLL for (u32 i = 0; i < 2 * Mma::own; i++) codes[i / 2][i % 2] = pairs[i / 2].codes[u][i % 2];
   TW_UNROLL for (u32 h = 0; h < (Row::halves ? 2 : 1); h++) {
     i32 dots[Mma::own][Mma::columns];
-    if (Row::halves) {
+    if (Row::tables) {
+      const u32 first = tile_turns(x, y, 0), second = tile_turns(x, y, 1);
+      u32 more[Mma::own][2];
+      TW_UNROLL for (u32 i = 0; i < 2 * Mma::own; i++) more[i / 2][i % 2] = pairs[i / 2].more[u][i % 2];
+      Mma::multiply(codes, first, second, dots);
+      Mma::multiply_more(more, first, second, dots);
+    } else if (Row::halves) {
       Mma::multiply_half(codes, h, h == 0 ? x : y, dots);
     } else {
       Mma::multiply(codes, x, y, dots);

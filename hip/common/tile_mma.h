@@ -85,6 +85,14 @@ struct TileMma : TileSums {
         : "=r"(sums[0][0]), "=r"(sums[0][1]), "=r"(sums[1][0]), "=r"(sums[1][1])
         : "r"(w[0][0]), "r"(w[1][0]), "r"(w[0][1]), "r"(w[1][1]), "r"(x), "r"(y), "r"(start));
   }
+  /// And without a start, added to what is there.
+  static TW_MEMBER void multiply_more(const u32 (&w)[own][2], u32 x, u32 y, i32 (&sums)[own][columns]) {
+    __asm__(
+        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+r"(sums[0][0]), "+r"(sums[0][1]), "+r"(sums[1][0]), "+r"(sums[1][1])
+        : "r"(w[0][0]), "r"(w[1][0]), "r"(w[0][1]), "r"(w[1][1]), "r"(x), "r"(y));
+  }
   /// The same with word `half` alone.
   static TW_MEMBER void multiply_half(const u32 (&w)[own][2], u32 half, u32 x, i32 (&sums)[own][columns]) {
     __asm__(
@@ -136,8 +144,12 @@ struct TileMma : TileSums {
   }
 
   static TW_MEMBER void multiply(const u32 (&w)[own][2], u32 x, u32 y, i32 (&sums)[own][columns]) {
+    TW_UNROLL for (u32 j = 0; j < columns; j++) sums[0][j] = start;
+    multiply_more(w, x, y, sums);
+  }
+  static TW_MEMBER void multiply_more(const u32 (&w)[own][2], u32 x, u32 y, i32 (&sums)[own][columns]) {
     typedef i32 i32x4 __attribute__((ext_vector_type(4)));
-    i32x4 c = {start, start, start, start};
+    i32x4 c = {sums[0][0], sums[0][1], sums[0][2], sums[0][3]};
     c = __builtin_amdgcn_mfma_i32_16x16x32_i8(long(u64(y) << 32 | x), long(u64(w[0][1]) << 32 | w[0][0]), c, 0, 0, 0);
     TW_UNROLL for (u32 j = 0; j < columns; j++) sums[0][j] = c[j];
   }

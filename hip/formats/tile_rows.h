@@ -7,6 +7,9 @@
 //   part,
 //                      with one scale or, where `halves` is true, two. Where `shared` is true, its words are of the
 //                      first runs of parts 2r and 2r + 1 or, for the second unit, of their second runs
+//   tables             codes are sums of `codes` and `more`, in the order of the nibbles: the first two weights of both
+//   runs
+//                      in turn, then the next two
 //   whole              codes are multiplied by what scales they have, and `d` is the scale of the row
 //   mins(bytes, to)    (where `matrix_mins` is true) two pairs of mins as bfloat16, in the order of records 4 * slot to
 //                      4 * slot + 3; `dmin` is their scale
@@ -43,7 +46,7 @@ struct TileBytes {
 };
 
 struct TilePair {
-  u32 codes[2][2];
+  u32 codes[2][2], more[2][2];
   float scale[2][2], min[2][2];
 };
 
@@ -61,13 +64,34 @@ struct TileRow;
 /// Formats with blocks of 32 weights: nothing is of the whole row.
 template <class F>
 struct TileBlocks {
-  enum : bool { shared = false, halves = false, whole = false, matrix_mins = false };
+  enum : bool { shared = false, halves = false, tables = false, whole = false, matrix_mins = false };
   typedef TileBytes<F::align, true> Bytes;
   TW_MEMBER void load(const Bytes&) {}
 };
+/// Bytes of x and y in turn: the first two of both, or the next two.
+TW_DEVICE u32 tile_turns(u32 x, u32 y, u32 next) {
+  return permute_bytes(x, y, next == 0 ? 0x05010400u : 0x07030602u);
+}
 TW_DEVICE void tile_nibbles(u32 word, u32 codes[2]) {
   codes[0] = word & 0x0f0f0f0fu;
   codes[1] = word >> 4 & 0x0f0f0f0fu;
+}
+/// Entries of nibbles in their order. NVIDIA's of the first half of the table and of the second one, see halves().
+template <class T>
+TW_DEVICE void tile_tables(u32 word, u32 codes[2], u32 more[2]) {
+#if defined(TW_NVIDIA)
+  constexpr Halves t = halves(T::table);
+  TW_UNROLL for (u32 i = 0; i < 2; i++) {
+    codes[i] = __nvvm_prmt(t.low[0], t.low[1], word >> 16 * i);
+    more[i] = __nvvm_prmt(t.high[0], t.high[1], (word ^ 0x88888888u) >> 16 * i);
+  }
+#else
+  u32 low, high;
+  look_up_nibbles<T>(word, low, high);
+  codes[0] = tile_turns(low, high, 0);
+  codes[1] = tile_turns(low, high, 1);
+  more[0] = more[1] = 0;
+#endif
 }
 /// Four bits to the lowest, or the highest, of four bytes.
 TW_DEVICE u32 tile_fifths(u32 bits, u32 at) {
@@ -134,21 +158,24 @@ struct TileRow<Q8_0> : TileBlocks<Q8_0> {
 };
 template <>
 struct TileRow<IQ4_NL> : TileBlocks<IQ4_NL> {
+  enum : bool { tables = true };
   TW_MEMBER void pair(const Bytes& bytes, u32 r, TilePair& to) const {
     TW_UNROLL for (u32 u = 0; u < 2; u++) {
       const u32 block = (2 * r + u) * IQ4_NL::bytes;
-      look_up_nibbles<Iq4>(bytes.own_word(block + 2), to.codes[u][0], to.codes[u][1]);
+      tile_tables<Iq4>(bytes.own_word(block + 2), to.codes[u], to.more[u]);
       to.scale[u][0] = from_f16(bytes.half(block));
     }
   }
 };
 template <>
 struct TileRow<MXFP4> : TileBlocks<MXFP4> {
+  enum : bool { tables = true };
   TW_MEMBER void pair(const Bytes& bytes, u32 r, TilePair& to) const {
     TW_UNROLL for (u32 u = 0; u < 2; u++) {
       const u32 block = (2 * r + u) * MXFP4::bytes, e = bytes.byte(block);
-      look_up_nibbles<E2m1>(bytes.own_word(block + 1), to.codes[u][0], to.codes[u][1]);
-      to.scale[u][0] = mxfp4_scale(e);
+      tile_tables<E2m1>(bytes.own_word(block + 1), to.codes[u], to.more[u]);
+      // 2^(e - 128): half of the power of two that has e as its exponent, or that below the normal ones.
+      to.scale[u][0] = 0.5f * bits_as<float>(e == 0 ? 0x00400000u : e << 23);
     }
   }
 };
@@ -156,7 +183,7 @@ struct TileRow<MXFP4> : TileBlocks<MXFP4> {
 /// Scales are 4 * (sc - 32) as bytes, of even and of odd parts.
 template <>
 struct TileRow<IQ4_XS> {
-  enum : bool { shared = false, halves = false, whole = false, matrix_mins = false };
+  enum : bool { shared = false, halves = false, tables = true, whole = false, matrix_mins = false };
   typedef TileBytes<IQ4_XS::align> Bytes;
   u32 scales[2];
   float d;
@@ -171,7 +198,7 @@ struct TileRow<IQ4_XS> {
   }
   TW_MEMBER void pair(const Bytes& bytes, u32 r, TilePair& to) const {
     TW_UNROLL for (u32 u = 0; u < 2; u++) {
-      look_up_nibbles<Iq4>(bytes.own_word(8 + 16 * (2 * r + u)), to.codes[u][0], to.codes[u][1]);
+      tile_tables<Iq4>(bytes.own_word(8 + 16 * (2 * r + u)), to.codes[u], to.more[u]);
       to.scale[u][0] = d * signed_byte(scales[u], r);
     }
   }
@@ -179,7 +206,7 @@ struct TileRow<IQ4_XS> {
 
 template <>
 struct TileRow<Q8_K> {
-  enum : bool { shared = false, halves = false, whole = true, matrix_mins = false };
+  enum : bool { shared = false, halves = false, tables = false, whole = true, matrix_mins = false };
   typedef TileBytes<Q8_K::align> Bytes;
   float d;
   TW_MEMBER void load(const Bytes& from) { d = bits_as<float>(from.word(0)); }
@@ -214,7 +241,7 @@ struct TileK4Head {
 };
 template <>
 struct TileRow<Q4_K> {
-  enum : bool { shared = true, halves = false, whole = false, matrix_mins = false };
+  enum : bool { shared = true, halves = false, tables = false, whole = false, matrix_mins = false };
   typedef TileBytes<Q4_K::align> Bytes;
   TileK4Head head;
   TW_MEMBER void load(const Bytes& from) { head.load(from.row); }
@@ -229,7 +256,7 @@ struct TileRow<Q4_K> {
 };
 template <>
 struct TileRow<Q5_K> {
-  enum : bool { shared = true, halves = false, whole = false, matrix_mins = false };
+  enum : bool { shared = true, halves = false, tables = false, whole = false, matrix_mins = false };
   typedef TileBytes<Q5_K::align> Bytes;
   TileK4Head head;
   u32 planes[2];
@@ -253,7 +280,7 @@ struct TileRow<Q5_K> {
 /// Codes are q * sc, at most 45: four products at once.
 template <>
 struct TileRow<Q2_K> {
-  enum : bool { shared = true, halves = false, whole = true, matrix_mins = true };
+  enum : bool { shared = true, halves = false, tables = false, whole = true, matrix_mins = true };
   typedef TileBytes<Q2_K::align> Bytes;
   float d, dmin;
   TW_MEMBER void load(const Bytes& from) {
@@ -266,7 +293,8 @@ struct TileRow<Q2_K> {
     TW_UNROLL for (u32 w = 0; w < 2; w++) {
       const u32 word = bytes.own_word(16 + 32 * (r / 2) + 16 * w);
       TW_UNROLL for (u32 u = 0; u < 2; u++) {
-        to.codes[u][w] = (word >> (4 * (r % 2) + 2 * u) & 0x03030303u) * (scales >> 8 * (w + 2 * u) & 0xffu);
+        to.codes[u][w] =
+            (word >> (4 * (r % 2) + 2 * u) & 0x03030303u) * permute_bytes(scales, 0, 0x04040400u + w + 2 * u);
       }
     }
   }
@@ -279,7 +307,7 @@ struct TileRow<Q2_K> {
 /// next.
 template <>
 struct TileRow<Q3_K> {
-  enum : bool { shared = true, halves = false, whole = true, matrix_mins = false };
+  enum : bool { shared = true, halves = false, tables = false, whole = true, matrix_mins = false };
   typedef TileBytes<Q3_K::align> Bytes;
   u32 planes[2], low[2], top;
   float d;
@@ -298,7 +326,7 @@ struct TileRow<Q3_K> {
       TW_UNROLL for (u32 u = 0; u < 2; u++) {
         const u32 bit = 2 * r + u, third = bit < 2 ? planes[w] << (2 - bit) : planes[w] >> (bit - 2);
         const u32 q = (word >> (4 * (r % 2) + 2 * u) & 0x03030303u) | (third & 0x04040404u);
-        const u32 scale = 32 - (six >> 8 * (w + 2 * u) & 0xffu);
+        const u32 scale = 32 - permute_bytes(six, 0, 0x04040400u + w + 2 * u);
         to.codes[u][w] = (q * scale + (0x80808080u - scale * 0x04040404u)) ^ 0x80808080u;
       }
     }
@@ -306,7 +334,7 @@ struct TileRow<Q3_K> {
 };
 template <>
 struct TileRow<Q6_K> {
-  enum : bool { shared = false, halves = true, whole = false, matrix_mins = false };
+  enum : bool { shared = false, halves = true, tables = false, whole = false, matrix_mins = false };
   typedef TileBytes<Q6_K::align> Bytes;
   float d;
   TW_MEMBER void load(const Bytes& from) { d = 0.25f * from_f16(from.half(208)); }

@@ -65,7 +65,7 @@ export function hipGemvWaves(c: HipGemvConstants): number {
 }
 
 /** Formats of which eight rows of a by matrix instructions take less than four by dot products, on an H200. */
-const FAST_TILES: readonly string[] = ['q2_k', 'q3_k'];
+const FAST_TILES: readonly string[] = ['q2_k', 'q3_k', 'iq4_nl'];
 
 /**
  * Columns of the instance for m rows of a: the narrowest that takes all in one pass, else the widest, but for few rows
