@@ -155,11 +155,11 @@ Transfers::Slot& Transfers::next() {
   return slot;
 }
 
-void Transfers::zero(const Block& block) {
-  if (block.bytes() == 0) return;
+void Transfers::zero(const Block& block, size_t offset) {
+  if (block.padded() == offset) return;
   std::lock_guard<std::mutex> lock(mutex_);
   const Api& api = context_->api();
-  api.check(api.fill(block.address(), 0, block.bytes(), stream_), "MemsetD8Async");
+  api.check(api.fill(block.address() + offset, 0, block.padded() - offset, stream_), "MemsetD8Async");
   dirty_ = true;
 }
 

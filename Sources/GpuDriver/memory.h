@@ -24,6 +24,8 @@ class Block {
   Block& operator=(const Block&) = delete;
   Pointer address() const { return address_; }
   size_t bytes() const { return bytes_; }
+  /// Up to where kernels read that copy in units of 16 bytes; there always is as much.
+  size_t padded() const { return (bytes_ + 15) & ~size_t{15}; }
 
  private:
   std::shared_ptr<Pool> pool_;
@@ -72,7 +74,8 @@ class Transfers {
   Transfers(std::shared_ptr<const Context> context, double limit_ms);
   ~Transfers();
 
-  void zero(const Block& block);
+  /// From `offset` to the end, and what kernels may read behind it.
+  void zero(const Block& block, size_t offset);
   void write(const Block& block, size_t offset, const void* source, size_t bytes);
   /// As write(), from a `source` that puts `count` bytes from `at` on into a pinned buffer, and may throw.
   using Source = std::function<void(void* target, size_t at, size_t count)>;

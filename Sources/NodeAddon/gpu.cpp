@@ -88,7 +88,7 @@ class NativeGpu : public Submitter<NativeGpu, Submission> {
     return guarded(info.Env(), [&]() -> Napi::Value {
       state.context->make_current();
       auto block = state.pool->allocate(bytes);
-      state.transfers->zero(*block);
+      state.transfers->zero(*block, 0);
       return GpuBuffer::create(info.Env(), {state_, std::move(block)});
     });
   }
@@ -100,6 +100,7 @@ class NativeGpu : public Submitter<NativeGpu, Submission> {
     return guarded(info.Env(), [&]() -> Napi::Value {
       state.context->make_current();
       auto block = state.pool->allocate(source->bytes());
+      state.transfers->zero(*block, block->bytes());
       state.transfers->fill(*block, 0, source->bytes(), reader_of(*source, 0));
       return GpuBuffer::create(info.Env(), {state_, std::move(block)});
     });
@@ -111,7 +112,9 @@ class NativeGpu : public Submitter<NativeGpu, Submission> {
     const size_t bytes = size_argument(info, 0, size_t{1} << 52, "byteLength");
     return guarded(info.Env(), [&]() -> Napi::Value {
       state.context->make_current();
-      return GpuBuffer::create(info.Env(), {state_, state.pool->allocate(bytes)});
+      auto block = state.pool->allocate(bytes);
+      state.transfers->zero(*block, bytes);
+      return GpuBuffer::create(info.Env(), {state_, std::move(block)});
     });
   }
 
