@@ -118,7 +118,7 @@ export const hipGemmBF16 = declareHipKernel({
 
 /** Adds up what workgroups that share tiles along k left, and has the epilogue. */
 export const hipGemmSum = declareHipKernel({
-  id: 528,
+  id: 529,
   name: 'hip_gemm_sum',
   doc:
     'Sums of a GEMM whose k was split: f32, by batch entry, share and row, those of the gate behind the others of a ' +
