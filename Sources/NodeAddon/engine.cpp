@@ -41,7 +41,7 @@ constexpr uint32_t kAbsent = 0xffffffffu;
 
 }  // namespace
 
-Engine::Engine(const Isa& isa, int threads, bool pin) : isa_(isa), threads_(threads), pin_(pin) {
+Engine::Engine(const Isa& isa, int threads, bool pin) : isa_(isa), threads_(threads), pool_(threads, pin) {
   driver_ = std::thread([this] { drive(); });
 }
 
@@ -69,8 +69,7 @@ bool Engine::submit(std::shared_ptr<Submission> submission) {
 }
 
 void Engine::drive() {
-  Pool pool(threads_, pin_);
-  pool.adopt_driver();
+  pool_.adopt_driver();
   uint64_t seen = 0;
   for (;;) {
     const auto begin = std::chrono::steady_clock::now();
@@ -84,16 +83,16 @@ void Engine::drive() {
       queue_.pop_front();
     }
     Submission& submission = *running_;
-    pool.set_cancel(&submission.cancel);
+    pool_.set_cancel(&submission.cancel);
     try {
-      execute(submission, pool);
+      execute(submission);
     } catch (const std::bad_alloc&) {
       submission.status = Submission::Status::kOutOfMemory;
     } catch (const std::exception& error) {
       submission.status = Submission::Status::kFailed;
       submission.message = error.what();
     }
-    pool.set_cancel(nullptr);
+    pool_.set_cancel(nullptr);
     if (submission.status == Submission::Status::kDone && submission.cancel) {
       submission.status = Submission::Status::kCancelled;
     }
@@ -106,7 +105,7 @@ void Engine::drive() {
   }
 }
 
-void Engine::execute(Submission& submission, Pool& pool) {
+void Engine::execute(Submission& submission) {
   for (const auto& storage : submission.storage) {
     if (!storage->intact()) {
       submission.status = Submission::Status::kFileChanged;
@@ -139,9 +138,9 @@ void Engine::execute(Submission& submission, Pool& pool) {
     }
     params.resize((param_bytes + 7) / 8);
     std::memcpy(params.data(), reader.take(param_bytes), param_bytes);
-    pool.limit(0);
+    pool_.limit(0);
     const double begin = submission.timed ? now_ms() : 0;
-    isa_.kernels[kernel](Launch{params.data(), constants, buffers.data()}, pool);
+    isa_.kernels[kernel](Launch{params.data(), constants, buffers.data()}, pool_);
     if (submission.timed) {
       submission.times.push_back(begin);
       submission.times.push_back(now_ms());

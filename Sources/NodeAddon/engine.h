@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../CpuKernels/isa/isa.h"
+#include "../CpuKernels/pool/pool.h"
 #include "storage.h"
 
 namespace tw {
@@ -40,6 +41,7 @@ class Engine {
   /// Submissions that wait at most; a caller that is further ahead is doing something wrong.
   static constexpr size_t kMaxQueued = 4096;
 
+  /// Throws std::system_error where the process may have no more threads.
   Engine(const Isa& isa, int threads, bool pin);
   /// Cancels what is queued or running and waits for the driver thread.
   ~Engine();
@@ -51,11 +53,11 @@ class Engine {
 
  private:
   void drive();
-  void execute(Submission& submission, Pool& pool);
+  void execute(Submission& submission);
 
   const Isa& isa_;
   const int threads_;
-  const bool pin_;
+  Pool pool_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Submission>> queue_;

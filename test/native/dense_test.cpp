@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "../../Sources/CpuKernels/formats/formats.h"
@@ -978,6 +980,31 @@ void test_probes() {
   }
 }
 
+/// A process that may have no more threads gets an exception, and keeps none of those that did start. (Emulators do not
+/// know the limit: there all of them start.)
+void test_no_threads() {
+  context = "pool";
+  rlimit before;
+  getrlimit(RLIMIT_AS, &before);
+  long pages = 0;
+  if (FILE* usage = fopen("/proc/self/statm", "r")) {
+    if (fscanf(usage, "%ld", &pages) != 1) pages = 0;
+    fclose(usage);
+  }
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(pages) * static_cast<rlim_t>(getpagesize()) + (rlim_t{64} << 20);
+  if (pages == 0 || setrlimit(RLIMIT_AS, &tight) != 0) return;
+  bool ended = false;
+  try {
+    Pool many(256, false);
+    ended = true;
+  } catch (const std::system_error&) {
+    ended = true;
+  }
+  setrlimit(RLIMIT_AS, &before);
+  check(ended, "neither threads nor an error");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -992,6 +1019,7 @@ int main(int argc, char** argv) {
   test_copy(cases / 2);
   test_softmax(cases / 2);
   test_probes();
+  test_no_threads();
   printf("%d passed, %d failed\n", passed, failed);
   return failed == 0 ? 0 : 1;
 }

@@ -168,21 +168,30 @@ Pool::Pool(int threads, bool pin)
 #else
   (void)pin;
 #endif
-  for (int thread = 1; thread < threads_; thread++) {
-    state_->workers.emplace_back([this, thread] {
-      state_->bind(thread);
-      uint64_t seen = 0;
-      for (;;) {
-        state_->await_job(seen, thread);
-        if (state_->stop.load(std::memory_order_acquire)) return;
-        state_->work(*this, thread);
-        state_->active.fetch_sub(1, std::memory_order_release);
-      }
-    });
+  try {
+    for (int thread = 1; thread < threads_; thread++) {
+      state_->workers.emplace_back([this, thread] {
+        state_->bind(thread);
+        uint64_t seen = 0;
+        for (;;) {
+          state_->await_job(seen, thread);
+          if (state_->stop.load(std::memory_order_acquire)) return;
+          state_->work(*this, thread);
+          state_->active.fetch_sub(1, std::memory_order_release);
+        }
+      });
+    }
+  } catch (...) {
+    end();  // no destructor runs for what was not constructed, and a thread that is not joined ends the process
+    throw;
   }
 }
 
 Pool::~Pool() {
+  end();
+}
+
+void Pool::end() {
   state_->stop.store(true, std::memory_order_release);
   state_->publish(threads_);
   for (std::thread& worker : state_->workers) worker.join();

@@ -14,6 +14,7 @@ class Pool {
  public:
   /// @param threads  total, the driver included; at least 1
   /// @param pin      bind thread i to the i-th CPU that the process may use (Linux; ignored elsewhere)
+  /// Throws std::system_error where the process may have no more threads.
   Pool(int threads, bool pin);
   ~Pool();
   Pool(const Pool&) = delete;
@@ -55,6 +56,7 @@ class Pool {
   bool cancelled() const { return cancel_ != nullptr && cancel_->load(std::memory_order_relaxed); }
 
  private:
+  void end();
   using Task = void (*)(const void* context, int64_t first, int64_t last, int thread);
   void run(int64_t count, int64_t chunk, Task task, const void* context);
 
